@@ -1,0 +1,1 @@
+"""Load a bundle, stream from it, score with it: numpy and onnxruntime, no torch."""

@@ -1,0 +1,36 @@
+"""What can go wrong, as one small tree.
+
+    CharModelError
+    ├── CorpusError (ValueError)       a file that cannot be read as names or text
+    ├── VocabularyError (ValueError)   a character the model has never seen
+    ├── SettingError (ValueError)      a temperature, limit or name outside its range
+    ├── RunError (ValueError)          a run folder that is missing, unfinished or in the way
+    └── BundleError (ValueError)       a bundle that is missing, broken, too new or unsafe
+
+Every message says what was wrong, the value, what was expected and what to do next, in one line:
+command lines print it as it is and exit with 1.
+"""
+
+
+class CharModelError(Exception):
+    """Anything a user can mend: its message is one line and says how."""
+
+
+class CorpusError(CharModelError, ValueError):
+    """A file that cannot be read as names or text."""
+
+
+class VocabularyError(CharModelError, ValueError):
+    """A character the model has never seen."""
+
+
+class SettingError(CharModelError, ValueError):
+    """A temperature, limit or name outside its range."""
+
+
+class RunError(CharModelError, ValueError):
+    """A run folder that is missing, unfinished or in the way."""
+
+
+class BundleError(CharModelError, ValueError):
+    """A bundle that is missing, broken, too new or unsafe."""
