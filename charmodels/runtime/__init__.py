@@ -1,1 +1,25 @@
 """Load a bundle, stream from it, score with it: numpy and onnxruntime, no torch."""
+
+from charmodels.runtime.errors import (
+    BundleError,
+    CharModelError,
+    CorpusError,
+    RunError,
+    SettingError,
+    VocabularyError,
+)
+from charmodels.runtime.generation import Memory, StepModel
+from charmodels.runtime.model import Model, load_bundle
+
+__all__ = [
+    "BundleError",
+    "CharModelError",
+    "CorpusError",
+    "Memory",
+    "Model",
+    "RunError",
+    "SettingError",
+    "StepModel",
+    "VocabularyError",
+    "load_bundle",
+]

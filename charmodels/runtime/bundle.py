@@ -1,0 +1,269 @@
+"""A bundle: a folder a person can inspect, `bundle.json` and the graphs it names.
+
+`bundle.json` carries everything about the model but its weights; the same facts, less the files
+and the golden vectors, travel inside each graph's metadata, so that a lone .onnx can be used.
+"""
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal, cast
+
+import numpy as np
+
+from charmodels.runtime.errors import BundleError, SettingError, VocabularyError
+from charmodels.runtime.sampling import Sampling
+from charmodels.runtime.vocabulary import Vocabulary
+
+Kind = Literal["names", "text"]
+
+FORMAT = 1
+"""The bundle format this version writes and reads."""
+
+STEP = "step.onnx"
+"""The graph every bundle has: one character in, logits and the next state out."""
+
+METADATA_KEY = "charmodels"
+"""Where a graph's metadata_props keep the bundle's facts, as JSON."""
+
+MAX_JSON_BYTES = 8 * 2**20
+MAX_GRAPH_BYTES = 512 * 2**20
+MAX_CHARS = 100_000
+"""A bundle's default limit may not be higher."""
+
+
+@dataclass(frozen=True)
+class StateSpec:
+    """One state of the step graph: its name, its shape without the batch axis, its type."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+    initial: float = 0.0
+
+
+@dataclass(frozen=True)
+class GraphFile:
+    """What `bundle.json` promises about one graph file."""
+
+    sha256: str
+    bytes: int
+    opset: int
+    variant: str
+
+
+@dataclass(frozen=True)
+class Golden:
+    """Token ids fed from the zero state, and the logits they must give, for any runtime to check.
+
+    `logits` are those after the last token; `greedy` are the ids that follow greedily.
+    """
+
+    tokens: tuple[int, ...]
+    logits: tuple[float, ...]
+    greedy: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """Everything about a shipped model but its weights."""
+
+    kind: Kind
+    vocabulary: Vocabulary
+    states: tuple[StateSpec, ...]
+    sampling: Sampling
+    max_chars: int
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+    metrics: Mapping[str, Any] = field(default_factory=dict)
+    files: Mapping[str, GraphFile] = field(default_factory=dict)
+    golden: Golden | None = None
+    format: int = FORMAT
+
+    def facts(self) -> dict[str, Any]:
+        """What a lone graph carries: everything but the files and the golden vectors."""
+        return {
+            "format": self.format,
+            "kind": self.kind,
+            "vocabulary": list(self.vocabulary.symbols),
+            "states": [asdict(state) for state in self.states],
+            "sampling": {**asdict(self.sampling), "max_chars": self.max_chars},
+            "provenance": dict(self.provenance),
+            "metrics": dict(self.metrics),
+        }
+
+    def to_json(self) -> str:
+        """The text of `bundle.json`."""
+        golden = {"golden": asdict(self.golden)} if self.golden else {}
+        files = {name: asdict(file) for name, file in self.files.items()}
+        return json.dumps({**self.facts(), "files": files, **golden}, ensure_ascii=False, indent=1)
+
+
+def read_bundle(folder: str | Path) -> Bundle:
+    """Read `bundle.json` and check the files it names: size and sha256, nothing is opened.
+
+    Raises:
+        BundleError: the folder or a file is missing, too large, changed, or of another format.
+    """
+    folder = Path(folder)
+    path = folder / "bundle.json"
+    if not path.is_file():
+        raise BundleError(
+            f"{folder}: no bundle.json in it; a bundle is made with: "
+            f"python -m export RUN --out {folder.name or 'BUNDLE'}"
+        )
+    if path.stat().st_size > MAX_JSON_BYTES:
+        raise BundleError(f"{path}: larger than {MAX_JSON_BYTES:,} bytes; not a bundle of ours")
+    bundle = parse_bundle(path.read_bytes(), str(path))
+    if STEP not in bundle.files:
+        raise BundleError(f"{path}: files has no {STEP}; export the run again")
+    for name, file in bundle.files.items():
+        _check_file(folder / name, file)
+    return bundle
+
+
+def write_bundle(folder: Path, bundle: Bundle, graphs: Mapping[str, bytes], opset: int) -> Bundle:
+    """Write `graphs` (file name to bytes) and their `bundle.json` into an existing folder.
+
+    A file's variant is the part of its name between the dots: step.int8.onnx is int8, step.onnx
+    is fp32.
+    """
+    files = {
+        name: GraphFile(
+            sha256=hashlib.sha256(graph).hexdigest(),
+            bytes=len(graph),
+            opset=opset,
+            variant=name.split(".")[1] if name.count(".") == 2 else "fp32",
+        )
+        for name, graph in graphs.items()
+    }
+    written = replace(bundle, files=files)
+    for name, graph in graphs.items():
+        (folder / name).write_bytes(graph)
+    (folder / "bundle.json").write_text(written.to_json() + "\n", encoding="utf-8")
+    return written
+
+
+def parse_bundle(data: bytes | str, where: str) -> Bundle:
+    """A bundle from the JSON of `bundle.json` or of a graph's metadata.
+
+    Raises:
+        BundleError: naming `where`, the key and what was expected.
+    """
+    try:
+        facts = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise BundleError(f"{where}: not valid JSON ({error}); export the run again") from error
+    if not isinstance(facts, dict) or "format" not in facts:
+        raise BundleError(f"{where}: no key 'format'; this is not a charmodels bundle")
+    if facts["format"] != FORMAT:
+        raise BundleError(
+            f"{where} has format {facts['format']!r}; this version reads format {FORMAT}. "
+            "Upgrade charmodels, or export the run again with: python -m export RUN"
+        )
+    try:
+        return _from_facts(facts)
+    except KeyError as error:
+        raise BundleError(f"{where}: key {error} is missing; export the run again") from error
+    except (TypeError, ValueError, OverflowError) as error:
+        if isinstance(error, VocabularyError | SettingError | BundleError):
+            raise BundleError(f"{where}: {error}") from error
+        raise BundleError(f"{where}: a value has the wrong type or range ({error})") from error
+
+
+def _from_facts(facts: dict[str, Any]) -> Bundle:
+    kind = facts["kind"]
+    if kind not in ("names", "text"):
+        raise BundleError(f"kind is {kind!r}; expected names or text")
+    sampling = dict(_mapping(facts, "sampling"))
+    max_chars = _integer(sampling.pop("max_chars"), "sampling.max_chars", 1, MAX_CHARS)
+    known = {name: sampling[name] for name in Sampling.__dataclass_fields__ if name in sampling}
+    for name, value in known.items():
+        _number(value, f"sampling.{name}")
+    golden = facts.get("golden")
+    files = _mapping(facts, "files") if "files" in facts else {}
+    return Bundle(
+        kind=cast(Kind, kind),
+        vocabulary=Vocabulary(tuple(_strings(facts["vocabulary"], "vocabulary"))),
+        states=tuple(_state(state) for state in facts["states"]),
+        sampling=Sampling(**known),
+        max_chars=max_chars,
+        provenance=_mapping(facts, "provenance"),
+        metrics=_mapping(facts, "metrics"),
+        files={_file_name(name): _graph_file(file) for name, file in files.items()},
+        golden=_golden(golden) if golden is not None else None,
+    )
+
+
+def _state(facts: dict[str, Any]) -> StateSpec:
+    name, dtype = facts["name"], facts["dtype"]
+    if not isinstance(name, str) or not name.isidentifier():
+        raise BundleError(f"state name {name!r} is not a plain word")
+    if dtype not in ("float32", "int64"):
+        raise BundleError(f"state {name} has dtype {dtype!r}; expected float32 or int64")
+    if facts.get("initial", 0.0) != 0.0:
+        raise BundleError(f"state {name} starts at {facts['initial']!r}; expected 0")
+    shape = tuple(_integer(size, f"shape of {name}", 1, 2**20) for size in facts["shape"])
+    return StateSpec(name=name, shape=shape, dtype=dtype)
+
+
+def _graph_file(facts: dict[str, Any]) -> GraphFile:
+    sha256, variant = _strings([facts["sha256"], facts["variant"]], "files")
+    size = _integer(facts["bytes"], "bytes", 1, MAX_GRAPH_BYTES)
+    opset = _integer(facts["opset"], "opset", 1, 1000)
+    return GraphFile(sha256=sha256, bytes=size, opset=opset, variant=variant)
+
+
+def _golden(facts: dict[str, Any]) -> Golden:
+    logits = tuple(_number(value, "golden.logits") for value in facts["logits"])
+    ids = [_integer(token, "golden.tokens", 0, 2**31) for token in facts["tokens"]]
+    greedy = [_integer(token, "golden.greedy", 0, 2**31) for token in facts.get("greedy", ())]
+    return Golden(tokens=tuple(ids), logits=logits, greedy=tuple(greedy))
+
+
+def _file_name(name: str) -> str:
+    if Path(name).name != name or "\\" in name or not name.endswith(".onnx"):
+        raise BundleError(f"file name {name!r} is not a plain NAME.onnx")
+    return name
+
+
+def _mapping(facts: dict[str, Any], key: str) -> dict[str, Any]:
+    if not isinstance(facts[key], dict):
+        raise BundleError(f"{key} is {type(facts[key]).__name__}; expected an object")
+    return cast(dict[str, Any], facts[key])
+
+
+def _strings(values: Any, key: str) -> list[str]:
+    if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
+        raise BundleError(f"{key}: expected strings")
+    return values
+
+
+def _integer(value: Any, key: str, low: int, high: int) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
+        raise BundleError(f"{key} is {value!r}; expected an integer from {low} to {high}")
+    return value
+
+
+def _number(value: Any, key: str) -> float:
+    if not isinstance(value, int | float) or isinstance(value, bool) or not math.isfinite(value):
+        raise BundleError(f"{key} holds {value!r}; expected a finite number")
+    return float(np.float64(value))
+
+
+def _check_file(path: Path, promised: GraphFile) -> None:
+    if path.is_symlink() or not path.is_file():
+        raise BundleError(f"{path}: named in bundle.json but missing; copy the whole folder again")
+    size = path.stat().st_size
+    if size != promised.bytes:
+        raise BundleError(f"{path}: {size} bytes; bundle.json says {promised.bytes}; copy it again")
+    if sha256_of(path) != promised.sha256:
+        raise BundleError(f"{path}: changed since it was made (sha256 differs from bundle.json)")
+
+
+def sha256_of(path: Path) -> str:
+    """The sha256 of a file's bytes, in hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

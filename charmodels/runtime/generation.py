@@ -1,0 +1,230 @@
+"""The loop: state in, character out, state carried by the caller.
+
+One `StepModel` protocol for torch, onnxruntime and numpy; `Stream` writes one text character by
+character, `generate_ids` many rows at once, `score_ids` measures a given text.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+import numpy.typing as npt
+
+from charmodels.runtime.sampling import (
+    Floats,
+    Ids,
+    Logits,
+    Sampling,
+    log_softmax,
+    pick,
+    pick_one,
+    uniforms,
+)
+from charmodels.runtime.vocabulary import BOUNDARY_ID
+
+Array = npt.NDArray[Any]
+State = Mapping[str, Array]
+"""Memory: names to arrays, batch on axis 0, float32 or integer, zero at the start of a text."""
+
+ROWS_AT_ONCE = 128
+"""Rows generated side by side: wide enough for the matrix products, small enough for the cache."""
+
+_DRAWN_AHEAD = 64
+"""Random numbers are drawn this many positions at a time; they do not depend on it."""
+
+
+class StepModel(Protocol):
+    """One character in, scores for the next one out. Memory is a value, never hidden."""
+
+    def initial_state(self, batch: int = 1) -> State:
+        """The state before the first character of `batch` texts."""
+        ...
+
+    def step(self, tokens: Ids, state: State) -> tuple[Logits, State]:
+        """Read tokens (batch,), return logits (batch, vocab) for the next ones and a new state."""
+        ...
+
+
+class Walker(Protocol):
+    """One text being read: a step model with a state of its own to move along."""
+
+    def advance(self, tokens: Ids) -> Logits:
+        """Read tokens (batch,); the logits (batch, vocab) are good until the next call."""
+        ...
+
+    def state(self) -> State:
+        """A copy of the state after the tokens read so far."""
+        ...
+
+
+@runtime_checkable
+class Walkable(Protocol):
+    """A step model that can walk faster than by pure steps, in buffers of the walker's own."""
+
+    def walk(self, state: State) -> Walker:
+        """A walker that starts from `state` and leaves it as it is."""
+        ...
+
+
+class PureWalker:
+    """The plain walker: any step model, one pure step a character."""
+
+    def __init__(self, model: StepModel, state: State) -> None:
+        self._model, self._state = model, state
+
+    def advance(self, tokens: Ids) -> Logits:
+        """Step, and keep the new state for the next call."""
+        logits, self._state = self._model.step(tokens, self._state)
+        return logits
+
+    def state(self) -> State:
+        """The state itself: a pure step never changes it."""
+        return self._state
+
+
+def walk(model: StepModel, state: State) -> Walker:
+    """The quickest walker `model` has."""
+    return model.walk(state) if isinstance(model, Walkable) else PureWalker(model, state)
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Everything one text has said so far: a value the caller keeps and gives back.
+
+    `token` is the last id, not yet read; `state` is the state before it. A new text starts as
+    `Memory(model.initial_state(), BOUNDARY_ID)`.
+    """
+
+    state: State
+    token: int = BOUNDARY_ID
+
+
+class Stream(Iterator[int]):
+    """The ids one text goes on with, one at a time, until its end or `max_chars`.
+
+    `memory` may be taken at any moment, also after the loop was left: it holds the beginning and
+    every id given so far, and starts the next stream.
+    """
+
+    def __init__(
+        self,
+        model: StepModel,
+        beginning: Ids,
+        *,
+        sampling: Sampling,
+        max_chars: int,
+        seed: int,
+        row: int = 0,
+        endless: bool = False,
+        memory: Memory | None = None,
+    ) -> None:
+        """Read `beginning` (time,) after `memory`; `endless` texts never emit the boundary."""
+        memory = memory or Memory(model.initial_state())
+        self._walker = walk(model, memory.state)
+        self._unread = [memory.token, *beginning.tolist()]
+        self._sampling, self._seed, self._row = sampling, seed, np.array([row])
+        self._max_chars, self._position = max_chars, 0
+        self._endless, self._may_end = endless, not endless and len(beginning) > 0
+        self.ended = False
+        """Whether the model itself ended the text."""
+
+    @property
+    def memory(self) -> Memory:
+        """What has been read and said so far."""
+        self._read(self._unread[:-1])
+        self._unread = self._unread[-1:]
+        return Memory(self._walker.state(), self._unread[0])
+
+    def __next__(self) -> int:
+        if self.ended or self._position >= self._max_chars:
+            raise StopIteration
+        logits = self._read(self._unread)
+        ahead = self._position % _DRAWN_AHEAD
+        if ahead == 0:
+            drawn = uniforms(self._seed, self._row, self._position, _DRAWN_AHEAD)
+            self._uniforms: list[float] = drawn[0].tolist()
+        token = pick_one(logits, self._uniforms[ahead], self._sampling, self._may_end)
+        self._unread = [token]
+        self._position += 1
+        self._may_end = not self._endless  # an empty name is no name
+        if token == BOUNDARY_ID:
+            self.ended = True
+            raise StopIteration
+        return token
+
+    def _read(self, tokens: list[int]) -> Logits:
+        logits = np.empty((1, 0), dtype=np.float32)
+        for token in tokens:
+            logits = self._walker.advance(np.array([token]))
+        return logits
+
+
+def generate_ids(
+    model: StepModel,
+    beginning: Ids,
+    count: int,
+    *,
+    sampling: Sampling,
+    max_chars: int,
+    seed: int,
+    endless: bool = False,
+) -> Iterator[list[int]]:
+    """Yield `count` rows of new ids, in order; row i is what `Stream` gives for (seed, row=i)."""
+    walker = walk(model, model.initial_state())
+    for token in (BOUNDARY_ID, *beginning):
+        logits = walker.advance(np.array([token]))
+    first, state = logits.copy(), walker.state()
+    for start in range(0, count, ROWS_AT_ONCE):
+        rows = np.arange(start, min(start + ROWS_AT_ONCE, count))
+        yield from _generate_rows(
+            model, first, state, rows, sampling, max_chars, seed, endless, len(beginning) > 0
+        )
+
+
+def _generate_rows(
+    model: StepModel,
+    first: Logits,
+    state: State,
+    rows: Ids,
+    sampling: Sampling,
+    max_chars: int,
+    seed: int,
+    endless: bool,
+    may_end: bool,
+) -> list[list[int]]:
+    """Write all `rows` side by side; rows that have ended leave once half of them have."""
+    written: list[list[int]] = [[] for _ in rows]
+    alive = np.arange(len(rows))  # which row stands at each place of the batch
+    done = np.zeros(len(rows), dtype=bool)
+    logits = first.repeat(len(rows), axis=0)
+    walker = walk(model, {name: value.repeat(len(rows), axis=0) for name, value in state.items()})
+    for position in range(max_chars):
+        if position % _DRAWN_AHEAD == 0:
+            drawn = uniforms(seed, rows, position, _DRAWN_AHEAD)
+        uniform = drawn[alive, position % _DRAWN_AHEAD]
+        tokens = pick(logits, uniform, sampling, not endless and (may_end or position > 0))
+        done |= tokens == BOUNDARY_ID
+        for place in np.flatnonzero(~done):
+            written[alive[place]].append(int(tokens[place]))
+        if done.all() or position == max_chars - 1:
+            break
+        logits = walker.advance(tokens)
+        if 2 * done.sum() >= len(alive):
+            keep = ~done
+            logits, alive, done = logits[keep], alive[keep], done[keep]
+            walker = walk(model, {name: v[keep] for name, v in walker.state().items()})
+    return written
+
+
+def score_ids(model: StepModel, ids: Ids, memory: Memory | None = None) -> Floats:
+    """Nats the model pays for each of `ids` (time,) after `memory`, float64 (time,)."""
+    memory = memory or Memory(model.initial_state())
+    walker = walk(model, memory.state)
+    nats = np.empty(len(ids))
+    token = memory.token
+    for index, target in enumerate(ids):
+        logits = walker.advance(np.array([token]))
+        nats[index] = -log_softmax(logits)[0, target]
+        token = int(target)
+    return nats

@@ -1,0 +1,161 @@
+"""onnxruntime behind `StepModel`: one step graph, its states named in its own inputs.
+
+Inputs: `token` int64 (batch,), then the states. Outputs: `logits` (batch, vocab), then one
+`next_<state>` for each state, in the same order.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import onnxruntime as ort
+
+from charmodels.runtime.errors import BundleError, SettingError, VocabularyError
+from charmodels.runtime.generation import Array, State
+from charmodels.runtime.sampling import Ids, Logits
+
+DTYPES: dict[str, np.dtype[np.float32] | np.dtype[np.int64]] = {
+    "tensor(float)": np.dtype(np.float32),
+    "tensor(int64)": np.dtype(np.int64),
+}
+"""The element types a state may have, as onnxruntime names them."""
+
+MAX_STATE_WIDTH = 1 << 20
+"""Elements of one state of one text at most: a hostile graph must not make us allocate more."""
+
+
+def open_session(path: Path, threads: int = 1) -> ort.InferenceSession:
+    """Open a graph for the CPU; one thread, no spinning, so that many visitors share the machine.
+
+    Raises:
+        BundleError: onnxruntime refuses the file.
+    """
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3  # errors reach us as exceptions
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    try:
+        return ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime's exceptions share no base but Exception
+        reason = str(error).splitlines()[0][:200]
+        raise BundleError(f"{path}: onnxruntime cannot open it: {reason}") from error
+
+
+class OnnxStep:
+    """A step graph opened in onnxruntime.
+
+    Raises:
+        BundleError: the graph's inputs and outputs are not those of a step.
+    """
+
+    def __init__(self, session: ort.InferenceSession) -> None:
+        self._session = session
+        inputs, outputs = session.get_inputs(), session.get_outputs()
+        names = [value.name for value in inputs]
+        if names[:1] != ["token"] or inputs[0].type != "tensor(int64)":
+            raise BundleError(f"step graph: first input is {names[:1]}; expected token, int64")
+        expected = ["logits", *(f"next_{name}" for name in names[1:])]
+        if [value.name for value in outputs] != expected:
+            found = ", ".join(value.name for value in outputs)
+            raise BundleError(f"step graph: outputs are {found}; expected {', '.join(expected)}")
+        self.vocab = _fixed(outputs[0].shape, "logits")[0]
+        self.shapes: dict[str, tuple[int, ...]] = {}
+        """Shape of each state without its batch axis, in the graph's order."""
+        self.dtypes: dict[str, np.dtype[np.float32] | np.dtype[np.int64]] = {}
+        for value in inputs[1:]:
+            if value.type not in DTYPES:
+                raise BundleError(f"step graph: state {value.name} is {value.type}; expected float")
+            self.shapes[value.name] = _fixed(value.shape, value.name)
+            self.dtypes[value.name] = DTYPES[value.type]
+        self._outputs = expected
+
+    def initial_state(self, batch: int = 1) -> State:
+        """Zeros: the state before the first character of `batch` texts."""
+        return {
+            name: np.zeros((batch, *shape), dtype=self.dtypes[name])
+            for name, shape in self.shapes.items()
+        }
+
+    def step(self, tokens: Ids, state: State) -> tuple[Logits, State]:
+        """Read tokens (batch,), return logits (batch, vocab) and a new state.
+
+        Raises:
+            VocabularyError: an id is outside the vocabulary (onnxruntime would accept -1).
+            SettingError: token and state disagree about the batch or the states' names.
+        """
+        self._check(tokens, state)
+        logits, *states = self._session.run(self._outputs, {"token": tokens, **state})
+        return logits, dict(zip(self.shapes, states, strict=True))
+
+    def walk(self, state: State) -> "OnnxWalker":
+        """A walker that steps without copying: about a quarter quicker at batch 1."""
+        batch = len(next(iter(state.values()))) if state else 1
+        self._check(np.zeros(batch, dtype=np.int64), state)
+        return OnnxWalker(self._session, state, batch, self.vocab)
+
+    def _check(self, tokens: Ids, state: State) -> None:
+        if tokens.ndim != 1 or tokens.dtype != np.int64:
+            raise SettingError(f"tokens are {tokens.dtype} {tokens.shape}; expected int64 (batch,)")
+        if len(tokens) and not (tokens.min() >= 0 and tokens.max() < self.vocab):
+            raise VocabularyError(f"token ids {tokens.tolist()}; expected 0 to {self.vocab - 1}")
+        if state.keys() != self.shapes.keys():
+            raise SettingError(f"states are {list(state)}; expected {list(self.shapes)}")
+        for name, value in state.items():
+            if value.shape != (len(tokens), *self.shapes[name]):
+                wanted = (len(tokens), *self.shapes[name])
+                raise SettingError(f"state {name} has shape {value.shape}; expected {wanted}")
+
+
+class OnnxWalker:
+    """Two sets of state buffers, bound once, read and written in turn.
+
+    A state's output is never bound onto its own input: onnxruntime may write the one before it has
+    read the other, and then the text is silently wrong.
+    """
+
+    def __init__(self, session: ort.InferenceSession, state: State, batch: int, vocab: int) -> None:
+        self._run = session.run_with_iobinding
+        self._token = np.zeros(batch, dtype=np.int64)
+        self._logits = np.zeros((batch, vocab), dtype=np.float32)
+        self._now: dict[str, Array] = {name: np.array(v, order="C") for name, v in state.items()}
+        self._next: dict[str, Array] = {name: np.empty_like(v) for name, v in self._now.items()}
+        self._binding = self._bind(session, self._now, self._next)
+        self._other = self._bind(session, self._next, self._now)
+
+    def _bind(
+        self, session: ort.InferenceSession, now: dict[str, Array], after: dict[str, Array]
+    ) -> ort.IOBinding:
+        """Bind our own arrays by address; they live as long as this walker does."""
+        binding = session.io_binding()
+        inputs = {"token": self._token, **now}
+        outputs = {"logits": self._logits, **{f"next_{name}": v for name, v in after.items()}}
+        for name, v in inputs.items():
+            binding.bind_input(name, "cpu", 0, v.dtype.type, v.shape, v.ctypes.data)
+        for name, v in outputs.items():
+            binding.bind_output(name, "cpu", 0, v.dtype.type, v.shape, v.ctypes.data)
+        return binding
+
+    def advance(self, tokens: Ids) -> Logits:
+        """Read tokens (batch,); the logits are overwritten by the next call."""
+        self._token[:] = tokens
+        self._run(self._binding)
+        self._now, self._next = self._next, self._now
+        self._binding, self._other = self._other, self._binding
+        return self._logits
+
+    def state(self) -> State:
+        """A copy of the state after the tokens read so far."""
+        return {name: value.copy() for name, value in self._now.items()}
+
+
+def _fixed(shape: list[int | str | None], name: str) -> tuple[int, ...]:
+    """The shape after a symbolic batch axis."""
+    batch, *rest = shape or [None]
+    if not isinstance(batch, str) or not rest:
+        raise BundleError(f"step graph: {name} has shape {shape}; expected a symbolic batch first")
+    if any(not isinstance(n, int) or n < 1 for n in rest):
+        raise BundleError(f"step graph: {name} has shape {shape}; expected fixed sizes after batch")
+    fixed = tuple(int(n) for n in rest if n is not None)
+    if np.prod([float(n) for n in fixed]) > MAX_STATE_WIDTH:
+        raise BundleError(f"step graph: {name} has shape {shape}; expected <= {MAX_STATE_WIDTH:,}")
+    return fixed

@@ -1,0 +1,152 @@
+"""From logits to the next id: temperature, top-k, top-p, min-p, and one random number a character.
+
+The random numbers are a pure function of (seed, row, position): SplitMix64, ten lines in any
+language, so that Python, the command line and a web page write the same text for the same seed.
+
+Source: Steele, Lea and Flood 2014, "Fast splittable pseudorandom number generators", figure 16.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from charmodels.runtime.errors import SettingError
+from charmodels.runtime.vocabulary import BOUNDARY_ID
+
+Logits = npt.NDArray[np.float32]
+Ids = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+
+MAX_SEED = 2**53 - 1
+"""The largest seed: the integers JavaScript holds exactly."""
+
+_GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sampling:
+    """How to choose the next character.
+
+    Raises:
+        SettingError: a value is outside its range.
+    """
+
+    temperature: float = 1.0
+    """Divides the logits: 0 always takes the likeliest (lowest id on ties), 1 is the model as it
+    is, more is wilder. From 0 to 10."""
+    top_k: int = 0
+    """Keep only the k likeliest characters; 0 keeps all."""
+    top_p: float = 1.0
+    """Keep the likeliest characters until their probabilities sum to p (nucleus sampling)."""
+    min_p: float = 0.0
+    """Drop characters less likely than this share of the likeliest one."""
+
+    def __post_init__(self) -> None:
+        _require("temperature", self.temperature, 0.0, 10.0)
+        _require("top-k", self.top_k, 0, 1_000_000)
+        _require("top-p", self.top_p, 0.0, 1.0)
+        _require("min-p", self.min_p, 0.0, 1.0)
+
+    @property
+    def filters(self) -> bool:
+        """Whether some characters may be dropped before drawing."""
+        return self.top_k > 0 or self.top_p < 1.0 or self.min_p > 0.0
+
+
+def _require(name: str, value: float, low: float, high: float) -> None:
+    if not low <= value <= high:  # also false for nan
+        raise SettingError(f"{name} is {value}; expected {low:g} to {high:g}")
+
+
+def uniforms(seed: int, rows: Ids, start: int, count: int) -> Floats:
+    """Random numbers in [0, 1) for `count` positions from `start`, float64 (rows, count).
+
+    u(seed, row, t) = (mix(key + (t+1) g) >> 11) / 2^53,  key = mix(mix(seed) + row),
+    where mix is SplitMix64's finaliser and g its golden-ratio increment, all modulo 2^64.
+
+    Raises:
+        SettingError: the seed is not from 0 to 2^53 - 1.
+    """
+    if not 0 <= seed <= MAX_SEED:
+        raise SettingError(f"seed is {seed}; expected 0 to {MAX_SEED}")
+    with np.errstate(over="ignore"):
+        keys = _mix(_mix(np.array([seed], dtype=np.uint64)) + rows.astype(np.uint64))  # (rows,)
+        position = np.arange(start + 1, start + count + 1, dtype=np.uint64)  # (count,)
+        bits = _mix(keys[:, None] + position * _GOLDEN) >> np.uint64(11)  # (rows, count)
+    return bits.astype(np.float64) * 2.0**-53
+
+
+def _mix(z: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
+    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return z ^ (z >> np.uint64(31))
+
+
+def pick(logits: Logits, uniform: Floats, sampling: Sampling, may_end: bool = True) -> Ids:
+    """One id per row, drawn by inverting the cumulative distribution in id order.
+
+    Args:
+        logits: (batch, vocab); -inf forbids an id.
+        uniform: (batch,) in [0, 1), one random number a row.
+        sampling: temperature and filters.
+        may_end: whether the boundary may be drawn.
+
+    Returns:
+        ids int64 (batch,): the first id whose cumulative weight exceeds uniform * total.
+    """
+    if sampling.temperature == 0.0:
+        first = 0 if may_end else 1
+        return np.asarray(logits[:, first:].argmax(axis=1) + first, dtype=np.int64)
+    cumulative = weights(logits, sampling, may_end).cumsum(axis=1)
+    ids: Ids = (cumulative <= (uniform * cumulative[:, -1])[:, None]).sum(axis=1)
+    last: Ids = np.minimum(ids, logits.shape[1] - 1)  # only a row of nan can reach past the end
+    return last
+
+
+def pick_one(logits: Logits, uniform: float, sampling: Sampling, may_end: bool = True) -> int:
+    """`pick` for one stream, three times as quick: logits (1, vocab), one number, one id."""
+    if sampling.temperature == 0.0:
+        return int(pick(logits, np.array([uniform]), sampling, may_end)[0])
+    cumulative = weights(logits, sampling, may_end)[0].cumsum()
+    index = cumulative.searchsorted(uniform * cumulative[-1], side="right")
+    return min(int(index), len(cumulative) - 1)
+
+
+def weights(logits: Logits, sampling: Sampling, may_end: bool = True) -> Floats:
+    """Unnormalised probabilities after temperature and filters, float64 (batch, vocab).
+
+    The likeliest id of each row weighs exactly 1.
+    """
+    scaled = logits.astype(np.float64)
+    if not may_end:
+        scaled[:, BOUNDARY_ID] = -np.inf
+    scaled -= np.maximum.reduce(scaled, axis=1, keepdims=True)
+    scaled /= sampling.temperature
+    weight = np.exp(scaled, out=scaled)
+    return _filtered(weight, sampling) if sampling.filters else weight
+
+
+def _filtered(weight: Floats, sampling: Sampling) -> Floats:
+    """Zero what top-k, then top-p, then min-p drop; on ties the lower id stays."""
+    order = np.argsort(-weight, axis=1, kind="stable")
+    ranked = np.take_along_axis(weight, order, axis=1)
+    if sampling.top_k > 0:
+        ranked[:, sampling.top_k :] = 0.0
+    if sampling.top_p < 1.0:
+        before = ranked.cumsum(axis=1) - ranked  # the weight of all likelier characters
+        keep = before < sampling.top_p * ranked.sum(axis=1, keepdims=True)
+        keep[:, 0] = True
+        ranked *= keep
+    ranked *= ranked >= sampling.min_p * ranked[:, :1]
+    kept = np.zeros_like(weight)
+    np.put_along_axis(kept, order, ranked, axis=1)
+    return kept
+
+
+def log_softmax(logits: Logits) -> Floats:
+    """Log-probabilities in nats, float64, along the last axis."""
+    shifted = logits.astype(np.float64)
+    shifted -= shifted.max(axis=-1, keepdims=True)
+    shifted -= np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
+    return shifted
