@@ -119,6 +119,11 @@ TEXTS = {
         "Verde que te quiero verde.\nVerde viento. Verdes ramas.\nEl barco sobre la mar\n"
         "y el caballo en la montaña.\n"
     ),
+    "sonnet": (
+        "Un soneto me manda hacer Violante,\nQue en mi vida me he visto en tal aprieto;\n"
+        "Catorce versos dicen que es soneto\nBurla burlando van los tres delante\n"
+        "Yo pensé que no hallara consonante\nY estoy a la mitad de otro cuarteto.\n"
+    ),
     "poem without marks": "\n\n".join(
         ["I carry your heart with me\nI carry it in my own heart"] * 5
     ),
@@ -329,14 +334,26 @@ def test_another_encoding_is_guessed_and_the_command_converts_it(write):
     read_corpus(path.parent / message.rpartition("and give ")[2])
 
 
+@pytest.mark.parametrize(
+    ("text", "encoding"),
+    [
+        ("Peña\nNuñez\nLuis\n", "cp1252"),
+        ("José\nAna\n", "cp1252"),
+        ("Müller\nGroß\n", "cp1252"),
+        ("Иван\nМария\nОльга\n" * 3, "cp1251"),  # noqa: RUF001
+        ("東京\n大阪\n名古屋\nさくら\n" * 4, "shift_jis"),
+        ("北京\n上海\n广州\n" * 5, "gb18030"),
+        ("Ana\nJosé\n", "utf-16"),
+    ],
+)
+def test_short_lists_are_guessed_well(write, text, encoding):
+    assert f"it looks like {encoding};" in refusal(write(text.encode(encoding)))
+
+
 def test_the_line_of_the_bad_byte_is_named(write):
     assert "line 3: not UTF-8" in refusal(write(b"Ana\r\nEva\r\nPe\xf1a\r\nLuis\r\n"))
     far = b"Ana\n" * 400_000 + b"Pe\xf1a\n"
     assert "line 400001: not UTF-8" in refusal(write(far))
-
-
-def test_utf16_is_named(write):
-    assert "utf-16" in refusal(write("Ana\nEva\n".encode("utf-16")))
 
 
 def zip_with(*names: str) -> bytes:

@@ -19,6 +19,9 @@ PIECE_BYTES = 1 << 20
 
 _GUESS_BYTES = 1 << 15  # on either side of the first bad byte, for guessing the encoding
 
+_LATIN = ["cp1252", "mac_roman"]
+_NOT_LATIN = ["cp1251", "cp1253", "cp1256", "shift_jis", "euc_jp", "gb18030", "big5", "euc_kr"]
+
 _SPREADSHEET = "save the sheet as CSV UTF-8 and give that file"
 _DOCUMENT = "save it as plain text (UTF-8) and give that file"
 _PACKED = "unpack it and give the text file inside"
@@ -167,13 +170,10 @@ def _refuse_known_binary(path: Path, first: bytes) -> None:
 
 def _not_utf8(path: Path, line: int, sample: bytes) -> CorpusError:
     """The error for bytes that are not UTF-8, with the encoding they seem to be in."""
-    from charset_normalizer import from_bytes  # slow to import, and rarely needed
-
-    has_utf16_mark = sample.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
-    guess = None if b"\0" in sample and not has_utf16_mark else from_bytes(sample).best()
+    guess = _guess_encoding(sample)
     if guess is None:
         return CorpusError(f"{path} is a binary file, not text; {_NO_TEXT}")
-    encoding = codecs.lookup(guess.encoding).name
+    encoding = codecs.lookup(guess).name
     copy = path.with_suffix(f".utf8{path.suffix}").name
     return CorpusError(
         f"{path}, line {line}: not UTF-8, it looks like {encoding}; convert it with: "
@@ -181,3 +181,21 @@ def _not_utf8(path: Path, line: int, sample: bytes) -> CorpusError:
         f'pathlib.Path({str(path)!r}).read_bytes().decode({encoding!r}).encode())"'
         f" and give {copy}"
     )
+
+
+def _guess_encoding(sample: bytes) -> str | None:
+    """The encoding that bytes seem to be in; None for what is no text.
+
+    A short list fits dozens of encodings, so the likely ones are tried before all: letters with
+    accents are few among plain ones, while in other alphabets most bytes are not ASCII.
+    """
+    from charset_normalizer import from_bytes  # slow to import, and rarely needed
+
+    if sample.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return "utf_16"
+    if b"\0" in sample:
+        return None
+    is_latin = sum(byte >= 0x80 for byte in sample) < 0.3 * len(sample)
+    likely = from_bytes(sample, cp_isolation=_LATIN if is_latin else _NOT_LATIN).best()
+    best = likely or from_bytes(sample).best()
+    return None if best is None else best.encoding
