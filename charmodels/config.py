@@ -1,0 +1,118 @@
+"""Every setting, defined once: its type, its default, and the sentence `--help` shows."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from charmodels.runtime.errors import SettingError
+
+Arch = Literal["rnn", "gru", "lstm"]
+Device = Literal["auto", "cpu", "cuda", "mps"]
+Precision = Literal["auto", "float32", "bfloat16"]
+
+DEFAULT_SECONDS = 90.0
+"""The budget when none is given, CPU seconds."""
+
+
+def _require(fact: bool, message: str) -> None:
+    if not fact:
+        raise SettingError(message)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelConfig:
+    """The shape of a model."""
+
+    arch: Arch = "lstm"
+    """Which recurrence."""
+    embedding_size: int = 64
+    """Numbers that stand for one character."""
+    hidden_size: int = 160
+    """Numbers each layer remembers."""
+    layers: int = 1
+    """Recurrences on top of each other."""
+    dropout: float = 0.2
+    """Share of numbers hidden at random between layers while training."""
+    tied: bool = False
+    """Use the embedding as the head's weights too; needs embedding-size = hidden-size."""
+
+    def __post_init__(self) -> None:
+        for name in ("embedding_size", "hidden_size", "layers"):
+            value = getattr(self, name)
+            flag = name.replace("_", "-")
+            _require(1 <= value <= 16_384, f"{flag} is {value}; expected 1 to 16,384")
+        _require(0 <= self.dropout < 1, f"dropout is {self.dropout}; expected 0 up to 1")
+        _require(
+            not self.tied or self.embedding_size == self.hidden_size,
+            f"tied weights need embedding-size ({self.embedding_size}) = "
+            f"hidden-size ({self.hidden_size})",
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainConfig:
+    """How a model is trained."""
+
+    max_seconds: float | None = None
+    """Budget in CPU seconds of one process with one thread, reading and validation included;
+    90 when no budget is given. Turned once into steps."""
+    max_steps: int | None = None
+    """Budget in steps instead of seconds."""
+    max_epochs: float | None = None
+    """Stop at this many passes over the training part even if the budget allows more."""
+    batch_size: int = 64
+    """Records (names) or streams (text) read side by side."""
+    window: int = 64
+    """Characters of each text stream read between two updates; names are always read whole."""
+    learning_rate: float = 4e-3
+    """Peak step size of AdamW."""
+    warmup: float = 0.02
+    """Share of the steps over which the learning rate rises to its peak, then cosine to zero."""
+    weight_decay: float = 0.01
+    """AdamW's pull of the matrices towards zero."""
+    beta2: float = 0.99
+    """AdamW's memory of squared gradients."""
+    clip: float = 1.0
+    """Gradients longer than this are shortened to it."""
+    reset: float = 0.01
+    """Chance that a text stream forgets at the start of a window, so that the model also learns
+    to begin."""
+    weight_power: float = 0.0
+    """How much a count matters: a name is drawn with chance count ** power; 0 draws every
+    distinct name once an epoch, 1 follows the counts."""
+    validations: int = 25
+    """How often the validation part is read during a run."""
+    patience: int = 6
+    """Stop after this many validations without a better one."""
+    seed: int = 0
+    """Of weights, order and dropout."""
+    device: Device = "auto"
+    """Where to train; auto takes a GPU if there is one."""
+    precision: Precision = "auto"
+    """Of the matrix products; auto takes bfloat16 where the processor multiplies it natively.
+    Weights, validation and export are float32 always."""
+    threads: int = 1
+    """CPU threads of torch. One is safe: two on a busy two-core machine ran 40 times slower."""
+
+    def __post_init__(self) -> None:
+        _require(
+            self.max_seconds is None or self.max_steps is None,
+            "max-seconds and max-steps are both given; expected one budget",
+        )
+        for name in ("max_seconds", "max_steps", "max_epochs"):
+            value = getattr(self, name)
+            flag = name.replace("_", "-")
+            _require(value is None or value > 0, f"{flag} is {value}; expected more than 0")
+        for name in ("batch_size", "window", "validations", "patience", "threads"):
+            value = getattr(self, name)
+            _require(value >= 1, f"{name.replace('_', '-')} is {value}; expected 1 or more")
+        for name in ("learning_rate", "clip"):
+            value = getattr(self, name)
+            _require(value > 0, f"{name.replace('_', '-')} is {value}; expected more than 0")
+        _require(0 <= self.seed < 2**53, f"seed is {self.seed}; expected 0 to 2^53 - 1")
+        _require(0 <= self.reset < 1, f"reset is {self.reset}; expected 0 up to 1")
+        _require(0 <= self.warmup <= 1, f"warmup is {self.warmup}; expected 0 to 1")
+        _require(0 <= self.beta2 < 1, f"beta2 is {self.beta2}; expected 0 up to 1")
+        _require(self.weight_decay >= 0, f"weight-decay is {self.weight_decay}; expected 0 or more")
+        _require(
+            0 <= self.weight_power <= 1, f"weight-power is {self.weight_power}; expected 0 to 1"
+        )

@@ -1,0 +1,94 @@
+"""How many nats a torch model pays for text it has not seen.
+
+Names: every character and the end mark, each name from the zero state. Text: one sweep from the
+zero state with the state carried to the end, or windows that each start from zero.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+
+from charmodels.models.base import IGNORE, CharModel, TorchState
+from charmodels.runtime.vocabulary import BOUNDARY_ID, Ids
+
+Floats = npt.NDArray[np.float64]
+WINDOW = 256
+"""Characters of a window, as nanoGPT's protocol averages them."""
+
+_CHUNK = 1024
+
+
+def name_nats(model: CharModel, records: Sequence[Ids], batch_size: int = 256) -> Floats:
+    """Nats of each whole name, end mark included, float64 (records,)."""
+    nats = np.empty(len(records))
+    order = np.argsort([len(record) for record in records], kind="stable")
+    for start in range(0, len(order), batch_size):
+        chosen = order[start : start + batch_size]
+        time = len(records[chosen[-1]]) + 1
+        tokens = np.full((len(chosen), time + 1), IGNORE)
+        tokens[:, 0] = BOUNDARY_ID
+        for row, index in enumerate(chosen):
+            size = len(records[index])
+            tokens[row, 1 : size + 1] = records[index]
+            tokens[row, size + 1] = BOUNDARY_ID
+        losses, _ = _losses(model, tokens, model.initial_state(len(chosen)))
+        nats[chosen] = losses.sum(axis=1)
+    return nats
+
+
+def text_nats(model: CharModel, ids: Ids) -> Floats:
+    """Nats of each character of one text, state carried from zero, float64 (time,)."""
+    tokens = np.concatenate([[BOUNDARY_ID], ids])[None]
+    state, parts = model.initial_state(1), []
+    for start in range(0, len(ids), _CHUNK):
+        losses, state = _losses(model, tokens[:, start : start + _CHUNK + 1], state)
+        parts.append(losses[0])
+    return np.concatenate(parts)
+
+
+def text_nats_side_by_side(
+    model: CharModel, ids: Ids, streams: int = 32, warm_up: int = 128
+) -> Floats:
+    """Nearly `text_nats`, many times as quick: the text in pieces, each begun `warm_up` early."""
+    piece = len(ids) // streams
+    if piece < 2 * warm_up:
+        return text_nats(model, ids)
+    padded = np.concatenate([np.zeros(warm_up, dtype=np.int64), [BOUNDARY_ID], ids])
+    tokens = np.stack([padded[i * piece : i * piece + warm_up + piece + 1] for i in range(streams)])
+    state, parts = model.initial_state(streams), []
+    for start in range(0, tokens.shape[1] - 1, _CHUNK):
+        losses, state = _losses(model, tokens[:, start : start + _CHUNK + 1], state)
+        parts.append(losses)
+    return np.concatenate(parts, axis=1)[:, warm_up:].ravel()
+
+
+def windowed_nats(model: CharModel, ids: Ids, window: int = WINDOW) -> Floats:
+    """Nats of each character in windows that each start from the zero state, float64 (time,)."""
+    count = len(ids) // window
+    if count == 0:
+        return text_nats(model, ids)
+    targets = ids[: count * window].reshape(count, window)
+    tokens = np.concatenate([np.full((count, 1), BOUNDARY_ID), targets], axis=1)
+    parts = []
+    for start in range(0, count, 64):
+        some = tokens[start : start + 64]
+        parts.append(_losses(model, some, model.initial_state(len(some)))[0].ravel())
+    return np.concatenate(parts)
+
+
+def _losses(model: CharModel, tokens: Ids, state: TorchState) -> tuple[Floats, TorchState]:
+    """Nats of tokens[:, 1:] given those before, 0 where padded; float64 (batch, time)."""
+    was_training = model.training
+    model.eval()
+    with torch.inference_mode():
+        rows: Tensor = torch.from_numpy(tokens).to(model.head.weight.device)
+        logits, state = model(rows[:, :-1].clamp(min=0), state)
+        losses = cross_entropy(
+            logits.float().transpose(1, 2), rows[:, 1:], ignore_index=IGNORE, reduction="none"
+        )
+    model.train(was_training)
+    return losses.cpu().numpy().astype(np.float64), state

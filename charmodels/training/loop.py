@@ -1,0 +1,207 @@
+"""The training loop: updates, validations, checkpoints, an early stop when it overfits."""
+
+import json
+import math
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Protocol
+
+from torch import Tensor
+
+from charmodels.models.base import CharModel
+from charmodels.training.batches import Batches
+from charmodels.training.checkpoint import (
+    LOG,
+    MODEL,
+    STATE,
+    Plan,
+    put_weights,
+    read_tensors,
+    weights_of,
+    write_aside,
+    write_tensors,
+)
+from charmodels.training.plan import Clock
+from charmodels.training.update import Updater
+
+_SHOW_EVERY = 10
+"""Steps between two refreshes of the display: reading the loss waits for the device."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a run stands; written into its state file."""
+
+    step: int = 0
+    """Steps done."""
+    chars_seen: int = 0
+    best_step: int = 0
+    best_nats: float = math.inf
+    """Best validation, nats per character."""
+    worse: int = 0
+    """Validations since the best one."""
+    seconds: float = 0.0
+    """Of the budget, used."""
+    wall_seconds: float = 0.0
+    stopped: str = ""
+    """Why training ended: budget, overfitting, interrupted; empty while it goes on."""
+
+
+class Display(Protocol):
+    """Who is told about the progress of a run."""
+
+    def update(self, step: int, steps: int, nats: float, chars_per_second: float) -> None:
+        """A few steps were done; `nats` per character, smoothed."""
+        ...
+
+    def validation(self, progress: Progress, plan: Plan, train: float, validation: float) -> None:
+        """A validation was read: nats per character of training (smoothed) and validation."""
+        ...
+
+
+class Trainer:
+    """Trains one model in one run folder; `run` goes on from wherever the folder stands.
+
+    Args:
+        folder: the run folder.
+        updater: the model with its optimizer.
+        batches: what each step reads.
+        plan: how many steps, how often to validate.
+        validate: nats per character of the validation part; None when nothing is held out.
+        clock: seconds of the budget.
+        display: told about progress.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        updater: Updater,
+        batches: Batches,
+        plan: Plan,
+        validate: Callable[[CharModel], float] | None,
+        clock: Clock,
+        wall: Clock,
+        display: Display,
+    ) -> None:
+        self.folder, self.updater, self.batches, self.plan = folder, updater, batches, plan
+        self._validate, self._clock, self._wall, self._display = validate, clock, wall, display
+        self.progress = Progress()
+        self._best = _copies(weights_of(updater.model))
+        self._log: list[str] = []
+        self._smooth = math.nan
+
+    def resume(self) -> None:
+        """Take up the state file, if the run was killed after one was written."""
+        if not (self.folder / STATE).is_file():
+            return
+        tensors, facts = read_tensors(self.folder / STATE)
+        self.progress = Progress(**facts["progress"])
+        self._smooth, self._log = facts["smooth"], facts["log"]
+        self._clock.add(self.progress.seconds)
+        self._wall.add(self.progress.wall_seconds)
+        self.updater.restore(tensors, self.progress.step)
+        self._best = {
+            name.removeprefix("best."): value
+            for name, value in tensors.items()
+            if name.startswith("best.")
+        }
+
+    def run(self) -> Progress:
+        """Train to the plan's end, an early stop or Ctrl-C; the best weights end in the model."""
+        with _interrupts() as interrupted:
+            while not self.progress.stopped:
+                self._update()
+                at_end = self.progress.step >= self.plan.steps
+                if at_end or self.progress.step % self.plan.validate_every == 0:
+                    self._read_validation()
+                    self._save()
+                elif interrupted.is_set():
+                    self._save()
+                if interrupted.is_set():
+                    break
+        put_weights(self.updater.model, self._best, "best weights")
+        return self.progress
+
+    def _update(self) -> None:
+        progress = self.progress
+        batch = self.batches.batch(progress.step)
+        loss: Tensor = self.updater.update(batch, progress.step, self.plan.steps)
+        self.progress = replace(
+            progress, step=progress.step + 1, chars_seen=progress.chars_seen + batch.chars
+        )
+        if self.progress.step % _SHOW_EVERY == 0 or self.progress.step == self.plan.steps:
+            nats = float(loss)
+            smooth = nats if math.isnan(self._smooth) else 0.9 * self._smooth + 0.1 * nats
+            self._smooth = smooth
+            speed = self.progress.chars_seen / max(self._clock.seconds(), 1e-9)
+            self._display.update(self.progress.step, self.plan.steps, smooth, speed)
+
+    def _read_validation(self) -> None:
+        """Keep the weights if they are the best so far; without held-out records, the last."""
+        progress = self.progress
+        nats = self._validate(self.updater.model) if self._validate else math.nan
+        is_best = not nats >= progress.best_nats  # also without validation
+        if is_best:
+            self._best = _copies(weights_of(self.updater.model))
+            progress = replace(progress, best_step=progress.step, best_nats=nats, worse=0)
+        else:
+            progress = replace(progress, worse=progress.worse + 1)
+        if progress.step >= self.plan.steps:
+            progress = replace(progress, stopped="budget")
+        elif progress.worse >= self.updater.config.patience:
+            progress = replace(progress, stopped="overfitting")
+        self.progress = replace(
+            progress, seconds=self._clock.seconds(), wall_seconds=self._wall.seconds()
+        )
+        self._log.append(
+            json.dumps(
+                {
+                    "step": progress.step,
+                    "chars_seen": progress.chars_seen,
+                    "seconds": round(self.progress.seconds, 2),
+                    "train_nats_per_char": _finite(self._smooth),
+                    "validation_nats_per_char": _finite(nats),
+                }
+            )
+        )
+        self._display.validation(self.progress, self.plan, self._smooth, nats)
+
+    def _save(self) -> None:
+        """One file holds the whole state, so that a kill leaves the old one or the new one."""
+        facts = {"progress": asdict(self.progress), "smooth": self._smooth, "log": self._log}
+        best = {f"best.{name}": value for name, value in self._best.items()}
+        write_tensors(self.folder / STATE, self.updater.tensors() | best, facts)
+        write_aside(self.folder / LOG, "".join(line + "\n" for line in self._log).encode())
+        if self.progress.best_step:
+            write_tensors(self.folder / MODEL, self._best, {})
+
+
+def _copies(weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name: value.detach().clone() for name, value in weights.items()}
+
+
+def _finite(value: float) -> float | None:
+    return round(value, 6) if math.isfinite(value) else None
+
+
+@contextmanager
+def _interrupts() -> Iterator[threading.Event]:
+    """Turn the first Ctrl-C into an event; a second one interrupts as usual."""
+    interrupted = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield interrupted
+        return
+
+    def note(number: int, frame: object) -> None:
+        interrupted.set()
+        signal.signal(signal.SIGINT, before)
+
+    before = signal.signal(signal.SIGINT, note)
+    try:
+        yield interrupted
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -1,0 +1,137 @@
+"""From a budget to a plan: device, precision, and how many steps fit into the seconds.
+
+Seconds are CPU seconds of this process, so that another program on the machine does not change
+what a budget buys; on a GPU they are seconds of the clock, for there the CPU waits.
+"""
+
+import copy
+import itertools
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+
+from charmodels.config import DEFAULT_SECONDS, TrainConfig
+from charmodels.models.base import CharModel
+from charmodels.runtime.errors import SettingError
+from charmodels.training.batches import Batches
+from charmodels.training.checkpoint import Plan
+from charmodels.training.update import Updater
+
+_TRIAL_SHARE = 0.03
+"""Of the budget, spent on measuring each precision's speed."""
+
+_SPARE = 0.98
+"""Of the budget, planned to be used: a step may turn out slower than those measured."""
+
+
+class Clock:
+    """Seconds since it was made, by any clock, plus those of before an interruption."""
+
+    def __init__(self, now: Callable[[], float] = time.perf_counter) -> None:
+        self._now, self._start = now, now()
+
+    def seconds(self) -> float:
+        """Seconds used so far."""
+        return self._now() - self._start
+
+    def add(self, seconds: float) -> None:
+        """Count seconds that were used before this process."""
+        self._start -= seconds
+
+
+def budget_clock(device: torch.device) -> Clock:
+    """The clock a budget is counted by."""
+    return Clock(time.process_time if device.type == "cpu" else time.perf_counter)
+
+
+def choose_device(wanted: str) -> torch.device:
+    """The device `auto` means here, or the one asked for.
+
+    Raises:
+        SettingError: the device is not there.
+    """
+    there = {"cpu": True, "cuda": torch.cuda.is_available()}
+    there["mps"] = torch.backends.mps.is_available()
+    if wanted == "auto":
+        return torch.device(next(name for name in ("cuda", "mps", "cpu") if there[name]))
+    if not there[wanted]:
+        usable = ", ".join(name for name, is_there in there.items() if is_there)
+        raise SettingError(f"device {wanted} is not available here; available: {usable}")
+    return torch.device(wanted)
+
+
+@dataclass(frozen=True)
+class _Speed:
+    precision: str
+    seconds_per_step: float
+
+
+def make_plan(
+    model: CharModel,
+    batches: Batches,
+    config: TrainConfig,
+    device: torch.device,
+    clock: Clock,
+    validate: Callable[[], object],
+) -> Plan:
+    """Turn the budget into steps once; the model is left as it was.
+
+    A budget in seconds is measured on a copy: a few steps in each precision that may be used, and
+    one validation.
+    """
+    enough = round(config.max_epochs * batches.steps_per_epoch) if config.max_epochs else None
+    if config.max_steps is not None:
+        steps = min(config.max_steps, enough or config.max_steps)
+        precision = _precisions(config, device)[0]
+    else:
+        budget = config.max_seconds or DEFAULT_SECONDS
+        trials = [
+            _try_out(model, batches, config, device, precision, budget * _TRIAL_SHARE)
+            for precision in _precisions(config, device)
+        ]
+        best = min(trials, key=lambda trial: trial.seconds_per_step)
+        precision = best.precision
+        start = clock.seconds()
+        validate()
+        validations = config.validations * (clock.seconds() - start)
+        left = budget * _SPARE - clock.seconds() - validations
+        steps = max(1, int(left / best.seconds_per_step))
+        steps = min(steps, enough or steps)
+    return Plan(
+        steps=max(1, steps),
+        validate_every=max(1, steps // config.validations),
+        precision=precision,
+        device=device.type,
+        threads=config.threads,
+    )
+
+
+def _precisions(config: TrainConfig, device: torch.device) -> list[str]:
+    """What `auto` may choose from; the first where nothing is measured."""
+    if config.precision != "auto":
+        return [config.precision]
+    return ["bfloat16"] if device.type == "cuda" else ["float32", "bfloat16"]
+
+
+def _try_out(
+    model: CharModel,
+    batches: Batches,
+    config: TrainConfig,
+    device: torch.device,
+    precision: str,
+    seconds: float,
+) -> _Speed:
+    """Train a copy for a moment; the first half, when caches fill, is not counted."""
+    updater = Updater(copy.deepcopy(model), config, precision)
+    whole, clock, steps = budget_clock(device), budget_clock(device), 0
+    for step in itertools.count():
+        updater.update(batches.batch(step), 0, 1)
+        if whole.seconds() < seconds / 2 or step < 2:
+            clock = budget_clock(device)
+            continue
+        steps += 1
+        if whole.seconds() >= seconds:
+            break
+    return _Speed(precision, clock.seconds() / steps)

@@ -1,0 +1,304 @@
+"""From a corpus to a finished run folder: start one, or resume one that was killed."""
+
+import math
+import platform
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+import torch
+
+from charmodels import __version__
+from charmodels.config import ModelConfig, TrainConfig
+from charmodels.corpus.reading import Corpus
+from charmodels.corpus.registry import DATASETS, open_corpus
+from charmodels.corpus.splitting import Split, split_corpus
+from charmodels.evaluation.likelihood import name_nats, text_nats, text_nats_side_by_side
+from charmodels.models import CharModel, build_model
+from charmodels.models.torch_step import TorchStep
+from charmodels.runtime.bundle import Bundle, StateSpec
+from charmodels.runtime.errors import RunError
+from charmodels.runtime.model import Model
+from charmodels.runtime.sampling import Sampling
+from charmodels.runtime.vocabulary import Ids, Vocabulary
+from charmodels.training.batches import Batches, NameBatches, TextStreams
+from charmodels.training.checkpoint import (
+    LOG,
+    MODEL,
+    RUN,
+    STATE,
+    RunFacts,
+    read_run,
+    write_run,
+)
+from charmodels.training.display import TrainingDisplay
+from charmodels.training.loop import Progress, Trainer
+from charmodels.training.plan import Clock, budget_clock, choose_device, make_plan
+from charmodels.training.start import Start, put_start
+from charmodels.training.update import Updater
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A run after training: what run.json says, and whether it is finished."""
+
+    facts: RunFacts
+    progress: Progress
+
+
+def new_facts(
+    corpus: Corpus,
+    split: Split,
+    model: ModelConfig,
+    training: TrainConfig,
+    recipe: str | None = None,
+    start: Start | None = None,
+) -> RunFacts:
+    """What is known of a run before it begins."""
+    vocabulary = (
+        start.vocabulary.extended(corpus.records) if start else Vocabulary.of(corpus.records)
+    )
+    return RunFacts(
+        kind=corpus.kind,
+        vocabulary=vocabulary,
+        model=model,
+        training=training,
+        corpus=_about(corpus),
+        split={
+            "hash": split.hash,
+            "salt": split.salt,
+            "unit": "names" if corpus.kind == "names" else "characters",
+            **{part: _size(corpus, getattr(split, part)) for part in ("train", "validation")},
+            "test": _size(corpus, split.test),
+        },
+        versions={
+            "charmodels": __version__,
+            "python": platform.python_version(),
+            "torch": torch.__version__,
+            "numpy": np.__version__,
+            "onnxruntime": onnxruntime.__version__,
+        },
+        recipe=recipe,
+        started_from=start.name if start else None,
+    )
+
+
+def _size(corpus: Corpus, part: tuple[str, ...]) -> int:
+    return len(part) if corpus.kind == "names" else sum(len(record) for record in part)
+
+
+def _about(corpus: Corpus) -> dict[str, Any]:
+    known = DATASETS.get(corpus.name)
+    about: dict[str, Any] = {
+        "name": corpus.name,
+        "source": corpus.source,
+        "sha256": corpus.sha256,
+        "records": len(corpus.records),
+        "longest": max(len(record) for record in corpus.records),
+    }
+    if known and known.sha256 == corpus.sha256:
+        about |= {
+            "title": known.title,
+            "language": known.language,
+            "licence": known.licence,
+            "credit": known.credit,
+        }
+    return about
+
+
+def reopen_corpus(facts: RunFacts, source: str | None = None) -> tuple[Corpus, Split]:
+    """The corpus and split of a run, from where it was or from `source`.
+
+    Raises:
+        RunError: the file is not the one the run read.
+    """
+    corpus = open_corpus(source or _findable(facts), facts.kind)
+    if corpus.sha256 != facts.corpus["sha256"]:
+        raise RunError(
+            f"{corpus.source}: changed since the run read it (sha256 differs); "
+            "put the old file back or train a new run"
+        )
+    return corpus, split_corpus(corpus, facts.split["salt"])
+
+
+def _findable(facts: RunFacts) -> str:
+    source, name = str(facts.corpus["source"]), str(facts.corpus["name"])
+    return source if Path(source).is_file() or name not in DATASETS else name
+
+
+def train_run(
+    folder: Path,
+    facts: RunFacts,
+    corpus: Corpus,
+    split: Split,
+    start: Start | None = None,
+    *,
+    read_test: bool = True,
+) -> Outcome:
+    """Train in `folder` until the budget ends, it overfits, or Ctrl-C; resume what stands there.
+
+    The test part is read once, after the last weight is chosen.
+    """
+    device = choose_device(facts.plan.device if facts.plan else facts.training.device)
+    clock, wall = budget_clock(device), Clock()
+    torch.set_num_threads(facts.plan.threads if facts.plan else facts.training.threads)
+    folder.mkdir(parents=True, exist_ok=True)
+    write_run(folder, facts)
+    encode = facts.vocabulary.encode
+    train = [encode(record) for record in split.train]
+    validation = [encode(record) for record in split.validation]
+    model = _first_weights(facts, start).to(device)
+    batches = _batches(facts, split, train, device)
+    validate = _validator(facts, validation)
+    if facts.plan is None:
+        plan = make_plan(
+            model, batches, facts.training, device, clock, lambda: validate and validate(model)
+        )
+        facts = replace(facts, plan=plan)
+        write_run(folder, facts)
+    assert facts.plan is not None
+    updater = Updater(model, facts.training, facts.plan.precision)
+    display = TrainingDisplay(_sampler(facts, model))
+    trainer = Trainer(folder, updater, batches, facts.plan, validate, clock, wall, display)
+    trainer.resume()
+    with display:
+        display.say(_opening(facts, model))
+        progress = trainer.run()
+    if progress.stopped:
+        facts = replace(facts, metrics=_metrics(facts, model, progress))
+        if read_test and split.test:
+            tested = _test_metrics(facts, model, [encode(record) for record in split.test])
+            facts = replace(facts, metrics={**(facts.metrics or {}), **tested})
+        write_run(folder, facts)
+    return Outcome(facts, progress)
+
+
+def resume_run(folder: Path, *, read_test: bool = True) -> Outcome:
+    """Go on where a killed or interrupted run stood.
+
+    Raises:
+        RunError: the folder is no run, or its corpus is gone or changed.
+    """
+    facts = read_run(folder)
+    if facts.metrics:
+        raise RunError(f"{folder}: already finished; export it with: python -m export {folder}")
+    corpus, split = reopen_corpus(facts)
+    if facts.started_from:
+        raise_if_lost(folder, facts)
+    return train_run(folder, facts, corpus, split, read_test=read_test)
+
+
+def raise_if_lost(folder: Path, facts: RunFacts) -> None:
+    """A run begun with --from cannot be resumed before its first state file."""
+    if not (folder / STATE).is_file():
+        raise RunError(
+            f"{folder}: killed before its first checkpoint; start it again with "
+            f"--from {facts.started_from} --force"
+        )
+
+
+def remove_run(folder: Path) -> None:
+    """Remove a run's own files and nothing else, for --force."""
+    for name in (RUN, LOG, STATE, MODEL, "evaluation.json"):
+        (folder / name).unlink(missing_ok=True)
+
+
+def _first_weights(facts: RunFacts, start: Start | None) -> CharModel:
+    torch.manual_seed(facts.training.seed)
+    model = build_model(len(facts.vocabulary), facts.model)
+    if start:
+        put_start(model, start)
+    return model
+
+
+def _batches(facts: RunFacts, split: Split, train: list[Ids], device: torch.device) -> Batches:
+    config = facts.training
+    if facts.kind == "text":
+        return TextStreams(
+            train[0], config.batch_size, config.window, config.reset, config.seed, device
+        )
+    chances = None
+    if config.weight_power > 0:
+        weights = split.train_weights**config.weight_power
+        chances = weights / weights.sum()
+    return NameBatches(train, chances, config.batch_size, config.seed, device)
+
+
+def _validator(facts: RunFacts, validation: list[Ids]) -> Callable[[CharModel], float] | None:
+    """Nats per character of the validation part; None when nothing is held out."""
+    if not validation:
+        return None
+    if facts.kind == "text":
+        return lambda model: float(text_nats_side_by_side(model, validation[0]).mean())
+    chars = sum(len(record) + 1 for record in validation)
+    return lambda model: float(name_nats(model, validation).sum() / chars)
+
+
+def _metrics(facts: RunFacts, model: CharModel, progress: Progress) -> dict[str, Any]:
+    held_out = math.isfinite(progress.best_nats)
+    return {
+        "parameters": model.parameter_count(),
+        "validation_nats_per_char": round(progress.best_nats, 5) if held_out else None,
+        "seconds": round(progress.seconds, 1),
+        "wall_seconds": round(progress.wall_seconds, 1),
+        "chars_seen": progress.chars_seen,
+        "steps": progress.step,
+        "best_step": progress.best_step,
+        "stopped": progress.stopped,
+    }
+
+
+def _test_metrics(facts: RunFacts, model: CharModel, test: list[Ids]) -> dict[str, Any]:
+    if facts.kind == "text":
+        nats = float(text_nats(model, test[0]).mean())
+    else:
+        nats = float(name_nats(model, test).sum() / sum(len(record) + 1 for record in test))
+    return {"nats_per_char": round(nats, 5), "bits_per_char": round(nats / math.log(2), 5)}
+
+
+def speaking_model(facts: RunFacts, model: CharModel) -> Model:
+    """A torch model with everything a bundle would know, for samples and parity."""
+    longest = int(facts.corpus["longest"])
+    bundle = Bundle(
+        kind=facts.kind,
+        vocabulary=facts.vocabulary,
+        states=state_specs(model),
+        sampling=Sampling(temperature=0.7 if facts.kind == "text" else 0.8),
+        max_chars=500 if facts.kind == "text" else min(longest + longest // 2, 1_000),
+        metrics=facts.metrics or {},
+    )
+    return Model(TorchStep(model), bundle)
+
+
+def state_specs(model: CharModel) -> tuple[StateSpec, ...]:
+    """The model's states as a bundle lists them."""
+    return tuple(
+        StateSpec(name, tuple(value.shape[1:]), str(value.dtype).removeprefix("torch."))
+        for name, value in model.initial_state().items()
+    )
+
+
+def _sampler(facts: RunFacts, model: CharModel) -> Callable[[], list[str]]:
+    """A few texts of the model as it is, in one line each."""
+
+    def write() -> list[str]:
+        speaker = speaking_model(facts, model)
+        if facts.kind == "text":
+            return [repr(speaker.generate(1, max_chars=120)[0])]
+        return [" · ".join(speaker.generate(8))]
+
+    return write
+
+
+def _opening(facts: RunFacts, model: CharModel) -> str:
+    assert facts.plan is not None
+    split, plan = facts.split, facts.plan
+    return (
+        f"{facts.corpus['name']}: {split['train']:,} {split['unit']} to train, "
+        f"{split['validation']:,} to validate, {split['test']:,} to test\n"
+        f"{facts.model.arch} with {model.parameter_count():,} parameters, {plan.steps:,} steps in "
+        f"{plan.precision} on {plan.device}, seed {facts.training.seed}"
+    )
