@@ -51,7 +51,7 @@ class LSTM(Recurrence):
     def cell(self, projected: Tensor, state: TorchState) -> tuple[Tensor, TorchState]:
         """Gates, the line and what is said of it."""
         _, w_h, _, _ = self.rnn.all_weights[0]
-        gates = projected + linear(state["h"], w_h)  # (batch, 4 hidden)
+        gates = torch.addmm(projected, state["h"], w_h.t())  # (batch, 4 hidden)
         i, f, g, o = gates.chunk(4, dim=-1)  # each (batch, hidden)
         c = torch.sigmoid(f) * state["c"] + torch.sigmoid(i) * torch.tanh(g)
         h = torch.sigmoid(o) * torch.tanh(c)

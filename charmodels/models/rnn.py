@@ -43,5 +43,5 @@ class RNN(Recurrence):
     def cell(self, projected: Tensor, state: TorchState) -> tuple[Tensor, TorchState]:
         """The tanh of the projection and W_hh h_{t-1}."""
         _, w_h, _, _ = self.rnn.all_weights[0]
-        h = torch.tanh(projected + linear(state["h"], w_h))
+        h = torch.tanh(torch.addmm(projected, state["h"], w_h.t()))
         return h, {"h": h}

@@ -1,0 +1,222 @@
+"""The command line: `python -m charmodels train | evaluate | sample | compare | recipes | data`.
+
+Results go to standard output, talk to standard error. Heavy imports happen inside each command, so
+that `--help` answers at once.
+"""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+from tyro.conf import OmitArgPrefixes, Positional, arg, subcommand
+
+from charmodels.config import ModelConfig, TrainConfig
+from charmodels.runtime.errors import CharModelError
+
+Json = Annotated[bool, arg(name="json", help="Print one JSON object on standard output.")]
+
+
+@dataclass(frozen=True)
+class Train:
+    """Train a model on a list of names or a text.
+
+    Settings not given follow the recipe, or the size of the corpus.
+    """
+
+    corpus: Positional[str | None] = None
+    """A file, or a dataset's name (see: data list)."""
+    out: Path = field(kw_only=True)
+    """The run folder."""
+    recipe: str | None = None
+    """Named settings (see: recipes); brings its own dataset."""
+    kind: Literal["names", "text"] | None = None
+    """One name a line, or one long text; detected when not given."""
+    start: Annotated[Path | None, arg(name="from")] = None
+    """Go on from this run's or bundle's weights: good for short lists."""
+    split_salt: str = ""
+    """Another salt holds out other names."""
+    no_test: bool = False
+    """Leave the test part unread."""
+    resume: bool = False
+    """Go on where the run in --out was killed; needs nothing else."""
+    force: bool = False
+    """Replace the run in --out."""
+    as_json: Json = False
+    model: OmitArgPrefixes[ModelConfig] = field(default_factory=ModelConfig)
+    training: OmitArgPrefixes[TrainConfig] = field(default_factory=TrainConfig)
+
+
+@dataclass(frozen=True)
+class Evaluate:
+    """Measure a run or bundle on the held-out part of its corpus: likelihood, novelty, copying."""
+
+    source: Positional[Path]
+    """A run folder or a bundle."""
+    corpus: str | None = None
+    """The corpus, when it is not where the run found it."""
+    as_json: Json = False
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Write names or text with a run or bundle."""
+
+    source: Positional[Path]
+    """A run folder or a bundle."""
+    prefix: str = ""
+    """How each text begins."""
+    count: int | None = None
+    """How many: 10 names or 1 text when not given."""
+    temperature: float | None = None
+    """0 takes the likeliest character, 1 is the model as it is; the model's own when not given."""
+    top_k: int | None = None
+    """Keep only the k likeliest characters; 0 keeps all."""
+    top_p: float | None = None
+    """Keep the likeliest characters until their probabilities sum to p."""
+    min_p: float | None = None
+    """Drop characters less likely than this share of the likeliest one."""
+    max_chars: int | None = None
+    """New characters of each text at most."""
+    seed: int | None = None
+    """The same seed writes the same texts; random, and shown, when not given."""
+    as_json: Json = False
+    print0: bool = False
+    """End each text with NUL instead of a newline."""
+
+
+@dataclass(frozen=True)
+class Compare:
+    """Rank runs by validation; the test part is never read."""
+
+    runs: Positional[tuple[Path, ...]]
+    """Run folders."""
+    as_json: Json = False
+
+
+@dataclass(frozen=True)
+class Recipes:
+    """List the recipes."""
+
+    as_json: Json = False
+
+
+@dataclass(frozen=True)
+class DataList:
+    """List the datasets."""
+
+    as_json: Json = False
+
+
+@dataclass(frozen=True)
+class DataFetch:
+    """Download a dataset from its public home."""
+
+    name: Positional[str]
+    """A dataset of: data list."""
+    out: Path | None = None
+    """The folder to put it in; the user's cache when not given."""
+
+
+@dataclass(frozen=True)
+class Data:
+    """List the datasets, or fetch one."""
+
+    command: OmitArgPrefixes[
+        Annotated[DataList, subcommand("list", prefix_name=False)]
+        | Annotated[DataFetch, subcommand("fetch", prefix_name=False)]
+    ]
+
+
+Command = (
+    Annotated[Train, subcommand("train", prefix_name=False)]
+    | Annotated[Evaluate, subcommand("evaluate", prefix_name=False)]
+    | Annotated[Sample, subcommand("sample", prefix_name=False)]
+    | Annotated[Compare, subcommand("compare", prefix_name=False)]
+    | Annotated[Recipes, subcommand("recipes", prefix_name=False)]
+    | Annotated[Data, subcommand("data", prefix_name=False)]
+)
+
+
+def parse(argv: Sequence[str]) -> Train | Evaluate | Sample | Compare | Recipes | Data:
+    """Read the command line; a mistake prints what is right and exits with 2."""
+    command: Train | Evaluate | Sample | Compare | Recipes | Data = tyro.cli(
+        Command,
+        prog="python -m charmodels",
+        description="Train, measure and sample character models.",
+        args=list(argv),
+        config=(tyro.conf.FlagCreatePairsOff,),
+    )
+    return command
+
+
+def parse_train(argv: Sequence[str], defaults: Train) -> Train:
+    """Read `train`'s arguments again: what was not given now follows `defaults`."""
+    return tyro.cli(
+        Train,
+        prog="python -m charmodels train",
+        args=list(argv),
+        default=defaults,
+        config=(tyro.conf.FlagCreatePairsOff,),
+    )
+
+
+def run(args: Train | Evaluate | Sample | Compare | Recipes | Data, argv: Sequence[str]) -> int:
+    """Do what was asked; each command's imports are its own."""
+    match args:
+        case Train():
+            from charmodels.commands.train import train_command
+
+            return train_command(args, lambda defaults: parse_train(argv[1:], defaults))
+        case Evaluate():
+            from charmodels.commands.evaluate import evaluate_command
+
+            return evaluate_command(args.source, args.corpus, as_json=args.as_json)
+        case Sample():
+            from charmodels.commands.sample import sample_command
+
+            return sample_command(args)
+        case Compare():
+            from charmodels.commands.compare import compare_command
+
+            return compare_command(args.runs, as_json=args.as_json)
+        case Recipes():
+            from charmodels.commands.recipes import recipes_command
+
+            return recipes_command(as_json=args.as_json)
+        case Data():
+            from charmodels.corpus.data_command import fetch_command, list_command
+
+            if isinstance(args.command, DataList):
+                return list_command(args.command.as_json)
+            return fetch_command(args.command.name, args.command.out)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Parse and run: 0 done, 1 an error in one line, 2 bad usage."""
+    argv = sys.argv[1:] if argv is None else argv
+    try:
+        return run(parse(argv), argv)
+    except CharModelError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except ModuleNotFoundError as error:
+        extra = {"rapidfuzz": "evaluate"}.get(error.name or "", "train")
+        print(
+            f"error: this needs {error.name}, which is not installed; "
+            f'install it with: pip install "charmodels[{extra}]"',
+            file=sys.stderr,
+        )
+        return 1
+    except BrokenPipeError:  # the reader of our output, such as head, has had enough
+        sys.stderr.close()
+        return 0
+    except KeyboardInterrupt:
+        print("stopped", file=sys.stderr)
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

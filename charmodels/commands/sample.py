@@ -1,0 +1,64 @@
+"""`python -m charmodels sample`: a run or a bundle writes."""
+
+import json
+import secrets
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from charmodels.runtime.errors import SettingError
+from charmodels.runtime.model import Model, SamplingSettings, load_bundle
+
+if TYPE_CHECKING:
+    from charmodels.__main__ import Sample
+
+
+def open_model(source: Path) -> Model:
+    """The model of a bundle (no torch needed) or of a run folder.
+
+    Raises:
+        BundleError: a bundle that is broken; also a folder that is neither.
+        RunError: a run without weights.
+    """
+    if (source / "run.json").is_file():
+        from charmodels.training.checkpoint import read_model, read_run
+        from charmodels.training.train import speaking_model
+
+        facts = read_run(source)
+        return speaking_model(facts, read_model(source, facts))
+    return load_bundle(source)
+
+
+def sample_command(args: "Sample") -> int:
+    """Print one name a line; one text, or several ended by NUL."""
+    model = open_model(args.source)
+    count = args.count if args.count is not None else (1 if model.endless else 10)
+    if model.endless and count > 1 and not (args.print0 or args.as_json):
+        raise SettingError(f"count is {count}: several texts need --print0 or --json between them")
+    seed = args.seed if args.seed is not None else secrets.randbelow(2**31)
+    settings = SamplingSettings()
+    for name in ("temperature", "top_k", "top_p", "min_p"):
+        if (value := getattr(args, name)) is not None:
+            settings[name] = value
+    texts = model.generate_each(
+        count, prefix=args.prefix, max_chars=args.max_chars, seed=seed, **settings
+    )
+    if args.as_json:
+        print(json.dumps({"seed": seed, "texts": list(texts)}, ensure_ascii=False))
+        return 0
+    if args.seed is None:
+        print(f"seed {seed}", file=sys.stderr)
+    if model.endless and count == 1 and not args.print0:
+        _stream(model, args, seed, settings)
+        return 0
+    for text in texts:
+        print(text, end="\0" if args.print0 else "\n", flush=True)
+    return 0
+
+
+def _stream(model: Model, args: "Sample", seed: int, settings: SamplingSettings) -> None:
+    """One text appears as it is written."""
+    print(args.prefix, end="", flush=True)
+    for character in model.stream(args.prefix, max_chars=args.max_chars, seed=seed, **settings):
+        print(character, end="", flush=True)
+    print()

@@ -1,0 +1,116 @@
+"""`python -m export RUN --out BUNDLE`, `--check BUNDLE`, `--inspect BUNDLE`."""
+
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from charmodels.runtime.errors import BundleError, CharModelError
+
+
+@dataclass(frozen=True)
+class Export:
+    """Turn a run into an ONNX bundle, proven equal to torch; or check, or describe a bundle."""
+
+    run: tyro.conf.Positional[Path | None] = None
+    """The run folder to export."""
+    out: Path | None = None
+    """Where the bundle goes; it must not exist."""
+    force: bool = False
+    """Replace the bundle that is there."""
+    weights: bool = True
+    """Add the trainable weights in float16 (half as large as the graph), for train --from."""
+    check: Path | None = None
+    """Verify this bundle: hashes, structure, golden logits. Works without torch."""
+    inspect: Path | None = None
+    """Describe this bundle: inputs, outputs, sizes, where it comes from. Works without torch."""
+    as_json: Annotated[bool, tyro.conf.arg(name="json")] = False
+    """Print one JSON object on standard output."""
+
+
+def run(args: Export) -> int:
+    """Do one of the three; prints results on stdout, talk on stderr."""
+    if sum(x is not None for x in (args.run, args.check, args.inspect)) != 1:
+        raise BundleError("expected one of: RUN --out BUNDLE, --check BUNDLE, --inspect BUNDLE")
+    if args.check is not None:
+        return _check(args.check, args.as_json)
+    if args.inspect is not None:
+        return _inspect(args.inspect, args.as_json)
+    assert args.run is not None
+    if args.out is None:
+        raise BundleError(f"--out is missing; for example --out bundles/{args.run.name}")
+    return _export(args.run, args.out, args)
+
+
+def _check(folder: Path, as_json: bool) -> int:
+    from export.check import GOLDEN_TOLERANCE, check_bundle
+
+    measured = check_bundle(folder)
+    if as_json:
+        print(json.dumps({"bundle": str(folder), "sound": True, **measured}))
+        return 0
+    for what, worst in measured.items():
+        print(f"{what.replace('_', ' '):<18} worst {worst:.1e}  (tolerance {GOLDEN_TOLERANCE:.0e})")
+    print(f"{folder} is sound")
+    return 0
+
+
+def _inspect(folder: Path, as_json: bool) -> int:
+    from export.check import describe_bundle
+
+    facts = describe_bundle(folder)
+    if as_json:
+        print(json.dumps(facts, ensure_ascii=False))
+        return 0
+    for key, value in facts.items():
+        if isinstance(value, dict):
+            print(f"{key}:")
+            for name, entry in value.items():
+                print(f"  {name:<26} {entry}")
+        else:
+            print(f"{key}: {value!r}" if key == "vocabulary" else f"{key}: {value}")
+    return 0
+
+
+def _export(run_folder: Path, out: Path, args: Export) -> int:
+    from export.writer import export_run
+
+    export_run(
+        run_folder,
+        out,
+        force=args.force,
+        weights=args.weights,
+        report=lambda line: print(line, file=sys.stderr if args.as_json else sys.stdout),
+    )
+    size = sum(file.stat().st_size for file in out.iterdir())
+    if args.as_json:
+        print(json.dumps({"bundle": str(out), "bytes": size}))
+    print(f"wrote {out} ({size:,} bytes); next: python -m demo {out}", file=sys.stderr)
+    return 0
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Parse and run: 0 done, 1 an error in one line, 2 bad usage."""
+    args = tyro.cli(
+        Export, prog="python -m export", args=argv, config=(tyro.conf.FlagCreatePairsOff,)
+    )
+    try:
+        return run(args)
+    except CharModelError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except ModuleNotFoundError as error:
+        print(
+            f"error: this needs {error.name}, which is not installed; "
+            'install it with: pip install "charmodels[export]"',
+            file=sys.stderr,
+        )
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
