@@ -153,14 +153,11 @@ def parse(argv: Sequence[str]) -> Train | Evaluate | Sample | Compare | Recipes 
 
 
 def parse_train(argv: Sequence[str], defaults: Train) -> Train:
-    """Read `train`'s arguments again: what was not given now follows `defaults`."""
-    return tyro.cli(
-        Train,
-        prog="python -m charmodels train",
-        args=list(argv),
-        default=defaults,
-        config=(tyro.conf.FlagCreatePairsOff,),
-    )
+    """Read `train`'s arguments again: what was not given now follows `defaults`.
+
+    Flags may be said both ways here, --tied and --no-tied, whatever their default has become.
+    """
+    return tyro.cli(Train, prog="python -m charmodels train", args=list(argv), default=defaults)
 
 
 def run(args: Train | Evaluate | Sample | Compare | Recipes | Data, argv: Sequence[str]) -> int:

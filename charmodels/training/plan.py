@@ -19,7 +19,7 @@ from charmodels.training.batches import Batches
 from charmodels.training.checkpoint import Plan
 from charmodels.training.update import Updater
 
-_TRIAL_SHARE = 0.03
+_TRIAL_SHARE = 0.012
 """Of the budget, spent on measuring each precision's speed."""
 
 _SPARE = 0.98

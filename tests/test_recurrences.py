@@ -1,0 +1,155 @@
+"""Every recurrence, held to the same promises: a new one in MODELS is tested before it is known."""
+
+import pytest
+import torch
+from torch import Tensor
+
+from charmodels.config import ModelConfig
+from charmodels.models import MODELS, CharModel, build_model
+from charmodels.models.base import TorchState
+
+VOCAB, BATCH, TIME = 13, 3, 17
+SHAPES = {
+    "one-layer": ModelConfig(embedding_size=6, hidden_size=10, dropout=0.5),
+    "three-layers": ModelConfig(embedding_size=6, hidden_size=10, layers=3, dropout=0.5),
+    "tied": ModelConfig(embedding_size=10, hidden_size=10, tied=True, dropout=0.5),
+}
+
+
+@pytest.fixture(params=MODELS)
+def arch(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture(params=SHAPES)
+def model(request: pytest.FixtureRequest, arch: str) -> CharModel:
+    shape = SHAPES[request.param]
+    config = ModelConfig(
+        arch=arch,  # type: ignore[arg-type]
+        embedding_size=shape.embedding_size,
+        hidden_size=shape.hidden_size,
+        layers=shape.layers,
+        tied=shape.tied,
+        dropout=shape.dropout,
+    )
+    torch.manual_seed(1)
+    model = build_model(VOCAB, config).eval()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            if parameter.requires_grad:
+                parameter.add_(torch.randn_like(parameter) * 0.3)
+    return model
+
+
+def tokens(seed: int = 0) -> Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randint(0, VOCAB, (BATCH, TIME), generator=generator)
+
+
+def carried(model: CharModel) -> TorchState:
+    """A state that is not zero: the one after some other text."""
+    with torch.no_grad():
+        return model(tokens(9), model.initial_state(BATCH))[1]
+
+
+def close(a: Tensor, b: Tensor, what: str) -> None:
+    worst = float((a - b).abs().max())
+    assert worst <= 2e-6, f"{what}: worst difference {worst:.1e}"
+
+
+@pytest.mark.parametrize("start", ["zero", "carried"])
+def test_steps_equal_the_sequence(model: CharModel, start: str) -> None:
+    state = model.initial_state(BATCH) if start == "zero" else carried(model)
+    inputs = tokens()
+    with torch.no_grad():
+        logits, after = model(inputs, state)
+        for t in range(TIME):
+            stepped, state = model.step(inputs[:, t], state)
+            close(stepped, logits[:, t], f"{model.config.arch} logits at character {t}")
+    assert list(state) == list(after)
+    for name in after:
+        close(state[name], after[name], f"{model.config.arch} state {name}")
+
+
+def test_a_sequence_may_be_read_in_two_halves(model: CharModel) -> None:
+    inputs = tokens()
+    with torch.no_grad():
+        whole, end = model(inputs, model.initial_state(BATCH))
+        first, middle = model(inputs[:, :7], model.initial_state(BATCH))
+        second, other_end = model(inputs[:, 7:], middle)
+    close(torch.cat([first, second], dim=1), whole, f"{model.config.arch} logits")
+    for name in end:
+        close(other_end[name], end[name], f"{model.config.arch} state {name}")
+
+
+def test_rows_are_independent(model: CharModel) -> None:
+    inputs = tokens()
+    with torch.no_grad():
+        together, _ = model(inputs, model.initial_state(BATCH))
+        alone, _ = model(inputs[1:2], model.initial_state(1))
+    close(together[1:2], alone, f"{model.config.arch} row 1")
+
+
+def test_nothing_sees_the_future(model: CharModel) -> None:
+    inputs, changed = tokens(), tokens()
+    changed[:, 10] = (changed[:, 10] + 1) % VOCAB
+    with torch.no_grad():
+        before, _ = model(inputs, model.initial_state(BATCH))
+        after, _ = model(changed, model.initial_state(BATCH))
+    assert torch.equal(before[:, :10], after[:, :10]), f"{model.config.arch} looked ahead"
+    assert not torch.equal(before[:, 10], after[:, 10])
+
+
+def test_memory_matters(model: CharModel) -> None:
+    token = tokens()[:, 0]
+    with torch.no_grad():
+        fresh, _ = model.step(token, model.initial_state(BATCH))
+        later, _ = model.step(token, carried(model))
+    assert not torch.allclose(fresh, later)
+
+
+def test_a_step_leaves_its_state_alone(model: CharModel) -> None:
+    state = carried(model)
+    copies = {name: value.clone() for name, value in state.items()}
+    with torch.no_grad():
+        model.step(tokens()[:, 0], state)
+    for name, value in state.items():
+        assert torch.equal(value, copies[name]), f"{model.config.arch} wrote into {name}"
+
+
+def test_gradients_reach_every_weight(model: CharModel) -> None:
+    model.train()
+    logits, _ = model(tokens(), model.initial_state(BATCH))
+    logits.square().mean().backward()  # type: ignore[no-untyped-call]
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad:
+            assert parameter.grad is not None, name
+            assert torch.isfinite(parameter.grad).all(), name
+            assert parameter.grad.abs().sum() > 0, f"{name} learns nothing"
+
+
+def test_tied_weights_are_counted_once(arch: str) -> None:
+    sizes = {"embedding_size": 8, "hidden_size": 8}
+    tied = build_model(VOCAB, ModelConfig(arch=arch, tied=True, **sizes))  # type: ignore[arg-type]
+    free = build_model(VOCAB, ModelConfig(arch=arch, **sizes))  # type: ignore[arg-type]
+    assert free.parameter_count() - tied.parameter_count() == VOCAB * 8
+
+
+def test_lstm_has_one_bias_a_gate() -> None:
+    config = ModelConfig(arch="lstm", embedding_size=256, hidden_size=1024)
+    assert build_model(92, config).parameter_count() == 5_364_828
+
+
+def test_the_check_would_notice_a_wrong_gate(monkeypatch: pytest.MonkeyPatch) -> None:
+    from charmodels.models.lstm import LSTM
+
+    right = LSTM.cell
+
+    def wrong(self: LSTM, projected: Tensor, state: TorchState) -> tuple[Tensor, TorchState]:
+        i, f, g, o = projected.chunk(4, dim=-1)
+        return right(self, torch.cat([f, i, g, o], dim=-1), state)
+
+    monkeypatch.setattr(LSTM, "cell", wrong)
+    model = build_model(VOCAB, ModelConfig(embedding_size=6, hidden_size=10)).eval()
+    with pytest.raises(AssertionError, match="logits at character"):
+        test_steps_equal_the_sequence(model, "zero")
