@@ -1,0 +1,1 @@
+"""A chat page for small character models: `python -m demo`."""

@@ -1,0 +1,218 @@
+"""The page as a whole: its tabs, its language switch, its API, and how it is served.
+
+`build_app` makes it and `serve` puts it on a port; importing this module does neither.
+"""
+
+import json
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+from gradio.events import api
+
+from charmodels.runtime import CharModelError
+from demo import chat
+from demo.guard import guard
+from demo.pages.write import WRITERS, build_write
+from demo.shelf import Speaker
+from demo.words import WORDS, language_of, say
+
+_ASSETS = Path(__file__).parent / "assets"
+
+_WAITING = 128
+"""Visitors who may wait for a reply; 32 turned away 28 of 64 who came at once."""
+
+
+def build_app(speakers: Sequence[Speaker]) -> gr.Blocks:
+    """The page with these models; the first one is chosen."""
+    # Gradio reads these when it makes its queue. Without them it builds a table of the last
+    # 10,000 events after every single one.
+    os.environ.setdefault("GRADIO_ANALYTICS_MAX_EVENTS", "1")
+    os.environ.setdefault("GRADIO_ANALYTICS_CACHE_FREQUENCY", "1000000")
+    app = gr.Blocks(title=say("es", "title"), analytics_enabled=False, delete_cache=(3600, 3600))
+    with app:
+        with gr.Row(elem_id="top"):
+            brand = gr.HTML(_brand("es"), elem_id="brand", apply_default_css=False)
+            language = gr.Radio(
+                [("Español", "es"), ("English", "en")],
+                value="es",
+                elem_id="language",
+                container=False,
+            )
+        # A further tab goes beside this page: wrap both in gr.Tabs.
+        write = build_write(speakers, language)
+        footer = gr.HTML(_footer("es"), elem_id="foot", apply_default_css=False)
+
+        def speak(language: object, name: str) -> list[Any]:
+            chosen = language_of(language)
+            return [
+                gr.update(value=_brand(chosen)),
+                gr.update(value=chosen, label=say(chosen, "language")),
+                gr.update(value=_footer(chosen)),
+                *write.words(chosen, name if name in write.shelf else speakers[0].name),
+            ]
+
+        spoken: dict[str, Any] = {
+            "fn": speak,
+            "inputs": [language, write.model],
+            "outputs": [brand, language, footer, *write.relabelled],
+            "queue": False,
+            "show_progress": "hidden",
+            "api_visibility": "private",
+        }
+        for change, script in ((app.load, "load"), (language.input, "speak")):
+            change(js=f"(...values) => charmodels.{script}(values)", **spoken).then(
+                None, js="() => charmodels.ready()", api_visibility="private"
+            )
+        _add_api(speakers)
+    app.queue(max_size=_WAITING, default_concurrency_limit=WRITERS, api_open=False)
+    return app
+
+
+def serve(app: gr.Blocks, host: str, port: int, behind_proxy: bool = False) -> str:
+    """Serve the page in the background; returns its address."""
+    # Gradio visits its own page once at the start; a proxy for the outside must not see that.
+    for name in ("NO_PROXY", "no_proxy"):
+        os.environ[name] = ",".join(
+            filter(None, [os.environ.get(name), "127.0.0.1", "localhost", host])
+        )
+    _, address, _ = app.launch(
+        server_name=host,
+        server_port=port,
+        theme=_theme(),
+        head=_head(),
+        app_kwargs={"middleware": guard(behind_proxy)},
+        prevent_thread_lock=True,
+        quiet=True,
+        footer_links=[],
+        favicon_path=_ASSETS / "favicon.svg",
+        max_file_size="1mb",
+        strict_cors=True,
+        show_error=False,
+        ssr_mode=False,
+        share=False,
+        run_history=False,
+        enable_monitoring=False,
+        mcp_server=False,
+        pwa=False,
+        inline=False,
+        inbrowser=False,
+    )
+    return str(address)
+
+
+def _add_api(speakers: Sequence[Speaker]) -> None:
+    """The two doors for programs: /models and /stream."""
+    shelf = {speaker.name: speaker for speaker in speakers}
+
+    def models() -> list[str]:
+        """The names of the models on this page, the chosen one first."""
+        return list(shelf)
+
+    def stream(
+        model: str,
+        prefix: str = "",
+        temperature: float = 0.8,
+        max_chars: int = 100,
+        seed: int = chat.RANDOM_SEED,
+    ) -> Iterator[str]:
+        """Write on after a prefix: yields the text so far, prefix included.
+
+        Args:
+            model: a name from /models.
+            prefix: how the text begins.
+            temperature: 0 is the likeliest character each time; up to 2.
+            max_chars: new characters; up to 100 for names, 2000 for text.
+            seed: the same seed writes the same text; -1 is a random one.
+        """
+        try:
+            if not isinstance(model, str) or model not in shelf:
+                raise chat.Refusal("refusal.model", name=str(model)[:60], names=", ".join(shelf))
+            writer = shelf[model].model
+            beginning = chat.check_message(writer, prefix)
+            settings = chat.check_settings(writer, temperature, max_chars, 1, seed)
+            echoed = beginning if writer.endless else ""
+            for reply in chat.write(writer, beginning, settings):
+                if not reply.done:
+                    yield echoed + reply.text
+        except CharModelError as error:
+            raise gr.Error(str(error), print_exception=False) from error
+
+    api(models, api_name="models", queue=False)
+    api(stream, api_name="stream", concurrency_limit=WRITERS, concurrency_id="write")
+
+
+def _brand(language: Any) -> str:
+    tagline, skip = say(language, "tagline"), say(language, "skip")
+    return (
+        f'<a class="skip" href="#message">{skip}</a>'
+        f'<h1>charmodels<span class="caret" aria-hidden="true"></span></h1><p>{tagline}</p>'
+    )
+
+
+def _footer(language: Any) -> str:
+    return f"<p>{say(language, 'footer')}</p>"
+
+
+def _head() -> str:
+    """Style, script and the words the browser says itself."""
+    style, script = (
+        (_ASSETS / name).read_text(encoding="utf-8") for name in ("page.css", "page.js")
+    )
+    words = {key: sentence for key, sentence in WORDS.items() if key.startswith(("chat.", "title"))}
+    extra = ("beginning.empty", "beginning.empty.text", "clear", "forget")
+    words |= {key: WORDS[key] for key in extra}
+    data = json.dumps(words, ensure_ascii=True).replace("<", "\\u003c")
+    return (
+        f"<style>{style}</style>"
+        f"<script>window.charmodelsWords = {data};</script><script>{script}</script>"
+    )
+
+
+def _theme() -> gr.themes.Base:
+    """System fonts (nothing is fetched) and the page's own colours for Gradio's components."""
+    sans = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "Helvetica Neue", "sans-serif")
+    mono = ("ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "monospace")
+    theme = gr.themes.Base(font=sans, font_mono=mono, text_size="lg", radius_size="md")
+    colours = {
+        "body_background_fill": "var(--paper)",
+        "body_text_color": "var(--ink)",
+        "body_text_color_subdued": "var(--soft)",
+        "background_fill_primary": "var(--sheet)",
+        "background_fill_secondary": "var(--paper)",
+        "block_background_fill": "transparent",
+        "block_border_color": "var(--rule)",
+        "block_info_text_color": "var(--soft)",
+        "block_label_text_color": "var(--ink)",
+        "block_title_text_color": "var(--ink)",
+        "border_color_primary": "var(--rule)",
+        "input_background_fill": "var(--sheet)",
+        "input_border_color": "var(--edge)",
+        "input_border_color_focus": "var(--focus)",
+        "input_placeholder_color": "var(--soft)",
+        "slider_color": "var(--indigo)",
+        "button_primary_background_fill": "var(--gold)",
+        "button_primary_background_fill_hover": "var(--gold-deep)",
+        "button_primary_text_color": "var(--on-gold)",
+        "button_secondary_background_fill": "var(--sheet)",
+        "button_secondary_background_fill_hover": "var(--paper)",
+        "button_secondary_text_color": "var(--ink)",
+        "checkbox_label_background_fill": "transparent",
+        "checkbox_label_background_fill_hover": "var(--sheet)",
+        "checkbox_label_background_fill_selected": "var(--sheet)",
+        "checkbox_label_text_color": "var(--ink)",
+    }
+    both = {f"{name}_dark": value for name, value in colours.items()}
+    return theme.set(
+        **colours,
+        **both,
+        block_border_width="0px",
+        block_border_width_dark="0px",
+        block_shadow="none",
+        block_padding="0",
+        input_shadow="none",
+        input_shadow_focus="none",
+        layout_gap="16px",
+    )

@@ -1,0 +1,103 @@
+// What the whole page shares: its language, its words, and whether a reply is being written.
+window.charmodels = (() => {
+  const KEY = "charmodels.language";
+  const root = document.documentElement;
+  const words = window.charmodelsWords;
+
+  const remembered = () => {
+    try {
+      return localStorage.getItem(KEY);
+    } catch {
+      return null; // storage may be forbidden; the switch then lasts for this visit
+    }
+  };
+
+  // The visitor's choice, else the browser's first language that we speak, else English.
+  const preferred = () => {
+    const tags = [remembered() ?? "", ...(navigator.languages ?? [navigator.language])];
+    const known = { es: "es", ca: "es", gl: "es", eu: "es", en: "en" };
+    return tags.map((tag) => known[tag.slice(0, 2).toLowerCase()]).find(Boolean) ?? "en";
+  };
+
+  const page = {
+    language: preferred(),
+    kind: "names",
+    picked: "",
+    view: null, // chat.js puts its own here
+
+    say(key, values = {}) {
+      const sentence = words[key][page.language];
+      return sentence.replace(/\{(\w+)\}/g, (blank, name) => values[name] ?? blank);
+    },
+
+    // As words.py writes numbers: thousands apart by a narrow space or a comma.
+    number(value, places = 0) {
+      const apart = page.language === "es" ? "\u202f" : ",";
+      const [whole, rest] = value.toFixed(places).split(".");
+      const grouped = whole.replace(/\B(?=(\d{3})+$)/g, apart);
+      return rest ? `${grouped}.${rest}` : grouped;
+    },
+
+    setLanguage(language) {
+      page.language = language;
+      root.lang = language;
+      document.title = page.say("title");
+      window.dispatchEvent(new Event("charmodels:language"));
+    },
+
+    setKind(kind) {
+      page.kind = kind;
+      window.dispatchEvent(new Event("charmodels:kind"));
+    },
+
+    load([, ...others]) {
+      return [preferred(), ...others];
+    },
+
+    speak([language, ...others]) {
+      try {
+        localStorage.setItem(KEY, language);
+      } catch {
+        // as above
+      }
+      page.setLanguage(language);
+      return [language, ...others];
+    },
+
+    // The server's words are in place: show the page, and name for screen readers what Gradio
+    // leaves unnamed or names in English.
+    ready() {
+      page.setLanguage(page.language);
+      root.classList.add("ready");
+      for (const group of document.querySelectorAll("#model, #language")) {
+        const label = group.querySelector("[data-testid=block-info]");
+        group.setAttribute("aria-label", label.textContent.trim());
+        for (const radio of group.querySelectorAll("input")) radio.name = group.id;
+      }
+      for (const slider of document.querySelectorAll("#settings .block")) {
+        const label = slider.querySelector("[data-testid=block-info]")?.textContent.trim();
+        for (const input of slider.querySelectorAll("input")) input.ariaLabel = label;
+      }
+      document.querySelector("#settings .icon")?.setAttribute("aria-hidden", "true");
+    },
+
+    setWriting(writing) {
+      root.classList.toggle("writing", writing);
+    },
+
+    begin(values, again = false) {
+      page.view?.begin(values[2], again);
+      return values;
+    },
+
+    end() {
+      page.view?.end();
+    },
+
+    stop() {
+      page.view?.stop();
+    },
+  };
+  page.setLanguage(page.language);
+  return page;
+})();

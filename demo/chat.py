@@ -1,0 +1,272 @@
+"""A turn of the chat, without Gradio: a model, a message and settings in, a growing reply out.
+
+One rule keeps every visitor's chat right, also after Stop: the model remembers what the page
+shows. The memory after a text is the state after reading it, so it can always be made again from
+the text; `recall` keeps the last ones only to save the time.
+"""
+
+import random
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from charmodels.runtime import Memory, Model, SettingError
+from charmodels.runtime.bundle import Kind
+from charmodels.runtime.sampling import MAX_SEED
+from charmodels.runtime.vocabulary import normalise
+from demo.words import Language, say
+
+GATHER_S = 0.04
+"""Seconds for which characters are gathered before the page is told: 25 updates a second."""
+
+DEADLINE_S = 20.0
+"""Seconds after which a reply ends, however slow the model or the visitor's connection."""
+
+MAX_MESSAGE = 500
+MAX_COUNT = 20
+MAX_TEMPERATURE = 2
+MAX_CHARS: dict[Kind, int] = {"names": 100, "text": 2000}
+"""Characters of one name, or of one reply, at most."""
+
+MAX_SAID = 20_000
+"""Characters of a chat that are read again at most when no kept memory fits."""
+
+RANDOM_SEED = -1
+_RANDOM_SEEDS = 1_000_000
+"""Random seeds are drawn below this: short enough to be typed again."""
+
+
+class Refusal(SettingError):
+    """Something the visitor can mend: in English as an exception, in both languages by `said`."""
+
+    def __init__(self, key: str, **values: object) -> None:
+        super().__init__(say("en", key, **values))
+        self._key, self._values = key, values
+
+    def said(self, language: Language) -> str:
+        """The sentence for the page, where a setting is called by its label."""
+        values = dict(self._values)
+        if "setting" in values:
+            label = {"max_chars": "length.text", "prefix": "message"}
+            setting = str(values["setting"])
+            values["setting"] = say(language, label.get(setting, setting))
+        return say(language, self._key, **values)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a visitor chooses for one reply."""
+
+    temperature: float
+    """0 always takes the likeliest character; more is wilder."""
+    max_chars: int
+    """New characters of one name, or of the whole text."""
+    count: int = 1
+    """How many names; a text model writes one reply."""
+    seed: int = RANDOM_SEED
+    """The same seed repeats the same reply; -1 draws one."""
+
+
+@dataclass(frozen=True)
+class Reply:
+    """A reply so far: its text, and for a text model's whole reply the memory after it."""
+
+    text: str
+    done: bool = False
+    memory: Memory | None = None
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A memory beside the model and the text that made it."""
+
+    name: str
+    said: str
+    memory: Memory
+
+
+def check_message(model: Model, message: object) -> str:
+    """The message as the model will read it (NFC).
+
+    Raises:
+        Refusal: it is no text, too long, or holds characters the model has never seen.
+    """
+    if not isinstance(message, str):
+        raise Refusal("refusal.text", setting="prefix")
+    message = normalise(message)
+    if len(message) > MAX_MESSAGE:
+        raise Refusal("refusal.message", length=len(message), limit=MAX_MESSAGE)
+    strangers = model.vocabulary.unknown(message)
+    if not strangers:
+        return message
+    characters = ", ".join(_shown(character) for character in strangers[:8])
+    hint = next((h for h in (message.lower(), message.title()) if _fits(model, message, h)), None)
+    if hint is not None:
+        raise Refusal("refusal.unknown.hint", characters=characters, hint=hint)
+    known = " ".join(c for c in model.vocabulary.symbols if c and _visible(c))
+    raise Refusal("refusal.unknown", characters=characters, known=known[:200])
+
+
+def check_settings(
+    model: Model,
+    temperature: object,
+    max_chars: object,
+    count: object = 1,
+    seed: object = RANDOM_SEED,
+) -> Settings:
+    """Settings within their limits; None for a setting is its default.
+
+    Raises:
+        Refusal: naming the setting, its value and its limits.
+    """
+    kind = model.bundle.kind
+    warmth = default_temperature(model) if temperature is None else temperature
+    length = default_length(model) if max_chars is None else max_chars
+    return Settings(
+        temperature=_number("temperature", warmth, 0, MAX_TEMPERATURE),
+        max_chars=_whole("max_chars", length, 1, MAX_CHARS[kind]),
+        count=_whole("count", 1 if count is None else count, 1, MAX_COUNT),
+        seed=_whole("seed", RANDOM_SEED if seed is None else seed, RANDOM_SEED, MAX_SEED),
+    )
+
+
+def default_temperature(model: Model) -> float:
+    """The bundle's own, within what the page allows."""
+    return min(model.bundle.sampling.temperature, MAX_TEMPERATURE)
+
+
+def default_length(model: Model) -> int:
+    """The bundle's own, within what the page allows."""
+    return min(model.bundle.max_chars, MAX_CHARS[model.bundle.kind])
+
+
+def choose_seed(seed: int) -> int:
+    """The seed itself, or a random one for -1; the page shows it, so that a reply can be repeated.
+
+    It only has to differ from visit to visit: nothing secret hangs on it.
+    """
+    return random.SystemRandom().randrange(_RANDOM_SEEDS) if seed == RANDOM_SEED else seed
+
+
+def write(
+    model: Model, message: str, settings: Settings, memory: Memory | None = None
+) -> Iterator[Reply]:
+    """Reply to `message`, growing: its first character at once, then about every 40 ms.
+
+    A text model reads the message after `memory` and yields what it adds; the last reply carries
+    the memory after it. A names model has no memory: it yields names, one a line, each starting
+    with the message; name i is row i of the seed.
+    """
+    seed = choose_seed(settings.seed)
+    reply = Reply("")
+    if not model.endless:
+        for text in gather(_names(model, message, settings, seed)):
+            reply = Reply(text)
+            yield reply
+        yield Reply(reply.text, done=True)
+        return
+    stream = model.stream(
+        message,
+        max_chars=settings.max_chars,
+        seed=seed,
+        memory=memory,
+        temperature=settings.temperature,
+    )
+    for text in gather(stream):
+        reply = Reply(text)
+        yield reply
+    yield Reply(reply.text, done=True, memory=stream.memory)
+
+
+def gather(
+    pieces: Iterable[str],
+    every: float = GATHER_S,
+    deadline: float = DEADLINE_S,
+    clock: Callable[[], float] = time.monotonic,
+) -> Iterator[str]:
+    """The text so far: after the first piece, then every `every` seconds, then whole.
+
+    Telling the page each character costs it more than the model needs to write it.
+    """
+    start, told_at, told, text = clock(), None, 0, ""
+    for piece in pieces:
+        text += piece
+        now = clock()
+        if told_at is None or now - told_at >= every:
+            told = len(text)
+            yield text
+            told_at = clock()
+        if now - start >= deadline:
+            break
+    if len(text) > told:
+        yield text
+
+
+def recall(model: Model, name: str, said: str, kept: Sequence[Kept] = ()) -> Memory | None:
+    """The memory of `model` (called `name`) after `said`, from `kept` if one fits; None for "".
+
+    Raises:
+        VocabularyError: `said` holds characters the model has never seen.
+    """
+    if not said:
+        return None
+    fitting = [k for k in kept if k.name == name and said.startswith(k.said)]
+    if not fitting:
+        return model.stream(said[-MAX_SAID:], max_chars=0).memory
+    best = max(fitting, key=lambda k: len(k.said))
+    unread = said[len(best.said) :][-MAX_SAID:]
+    if not unread:
+        return best.memory
+    return model.stream(unread, max_chars=0, memory=best.memory).memory
+
+
+def _names(model: Model, message: str, settings: Settings, seed: int) -> Iterator[str]:
+    """Names, one a line; the message comes with the first new character of each."""
+    for row in range(settings.count):
+        stream = model.stream(
+            message,
+            max_chars=settings.max_chars,
+            seed=seed,
+            row=row,
+            temperature=settings.temperature,
+        )
+        yield ("\n" if row else "") + message + next(stream, "")
+        yield from stream
+
+
+def _shown(character: str) -> str:
+    """A character as it can be named to a reader: itself, or its code point if it has no shape."""
+    return f"«{character}»" if _visible(character) else f"U+{ord(character):04X}"
+
+
+def _visible(character: str) -> bool:
+    return character.isprintable() and not character.isspace()
+
+
+def _fits(model: Model, message: str, hint: str) -> bool:
+    """Whether a respelling is one the model can read, letter for letter."""
+    return len(hint) == len(message) and not model.vocabulary.unknown(hint)
+
+
+def _number(setting: str, value: object, low: float, high: float) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise Refusal("refusal.number", setting=setting, value=_brief(value))
+    if not low <= value <= high:  # also false for nan
+        limits = {"low": _brief(low), "high": _brief(high)}
+        raise Refusal("refusal.range", setting=setting, value=_brief(value), **limits)
+    return float(value)
+
+
+def _whole(setting: str, value: object, low: int, high: int) -> int:
+    number = _number(setting, value, low, high)
+    if number != int(number):
+        raise Refusal("refusal.whole", setting=setting, value=_brief(value))
+    return int(number)
+
+
+def _brief(value: object) -> str:
+    try:
+        text = repr(value)
+    except ValueError:  # Python refuses to print whole numbers of more than 4,300 digits
+        return "…"
+    return text if len(text) <= 40 else text[:40] + "…"

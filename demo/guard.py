@@ -1,0 +1,89 @@
+"""What stands before Gradio on a page that strangers can reach.
+
+It shuts doors this page never uses, sends the headers that keep a browser from asking any other
+host, and believes what a proxy says of the address only when told that there is one.
+"""
+
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+from starlette.middleware import Middleware
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+SHUT = ("upload", "proxy=", "file=", "file/", "stream/", "component_server", "deep_link")
+"""Doors of /gradio_api/ for files, other hosts and saved settings: this page has none of them."""
+
+FORWARDED = (b"x-forwarded-", b"forwarded", b"x-gradio-server")
+"""Headers by which a proxy says where the visitor came from; anybody can send them."""
+
+MAX_BODY = 2 * 2**20
+"""Bytes of a request at most: the longest chat is a tenth of it."""
+
+HEADERS = {
+    # Gradio evaluates its own script, hence unsafe-inline and unsafe-eval; what matters is that
+    # whatever runs can only talk to this server.
+    b"content-security-policy": (
+        b"default-src 'self' 'unsafe-inline' 'unsafe-eval' data: blob:; "
+        b"base-uri 'self'; form-action 'self'; object-src 'none'"
+    ),
+    b"x-content-type-options": b"nosniff",
+    b"referrer-policy": b"same-origin",
+}
+
+
+class Guard:
+    """The check itself, around an ASGI application."""
+
+    def __init__(self, app: Callable[..., Awaitable[None]], behind_proxy: bool) -> None:
+        self._app, self._behind_proxy = app, behind_proxy
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, or answer it with 403, 411 or 413."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        if not self._behind_proxy:
+            kept = [h for h in scope["headers"] if not h[0].lower().startswith(FORWARDED)]
+            scope = {**scope, "headers": kept}
+        if _is_shut(scope["path"]):
+            await _answer(send, 403, b"This page has no such door.")
+        elif any(name.lower() == b"transfer-encoding" for name, _ in scope["headers"]):
+            await _answer(send, 411, b"Say how long the request is.")
+        elif _declared_length(scope) > MAX_BODY:
+            await _answer(send, 413, b"That is too long.")
+        else:
+            await self._app(scope, receive, _with_headers(send))
+
+
+def guard(behind_proxy: bool) -> list[Middleware]:
+    """The guard in the form FastAPI wants it."""
+    return [Middleware(Guard, behind_proxy=behind_proxy)]
+
+
+def _is_shut(path: str) -> bool:
+    _, api, door = path.partition("/gradio_api/")
+    return bool(api) and door.startswith(SHUT)
+
+
+def _declared_length(scope: Scope) -> int:
+    declared = dict(scope["headers"]).get(b"content-length", b"0")
+    return int(declared) if declared.isdigit() else MAX_BODY + 1
+
+
+def _with_headers(send: Send) -> Send:
+    async def send_with_headers(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            message = {**message, "headers": [*message.get("headers", []), *HEADERS.items()]}
+        await send(message)
+
+    return send_with_headers
+
+
+async def _answer(send: Send, status: int, text: bytes) -> None:
+    headers = [(b"content-type", b"text/plain; charset=utf-8"), *HEADERS.items()]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": text})

@@ -1,0 +1,334 @@
+"""Write: choose a model, type a beginning, watch the reply.
+
+The transcript lives in the browser, as the value of one HTML component that `assets/chat.js`
+draws; it comes with every turn, and what it shows is what the model remembers (see `demo.chat`).
+"""
+
+import html
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from charmodels.runtime import CharModelError
+from demo import chat
+from demo.shelf import Speaker
+from demo.words import Language, language_of, say
+
+_ASSETS = Path(__file__).parent.parent / "assets"
+
+WRITERS = 4
+"""Replies written at once; the others wait. More only makes everybody wait longer."""
+
+_MAX_TURNS = 100
+"""Turns of a chat that are kept; older ones scroll away."""
+
+
+@dataclass(frozen=True)
+class Turn:
+    """One message and its reply, as the transcript shows it."""
+
+    id: int
+    name: str
+    title: dict[str, str]
+    kind: str
+    message: str
+    reply: str
+    seed: int
+    temperature: float
+    writing: bool = False
+
+
+@dataclass(frozen=True)
+class WritePage:
+    """The page's components, and what must change with the language."""
+
+    model: gr.Radio
+    relabelled: list[gr.blocks.Block]
+    shelf: dict[str, Speaker]
+
+    def words(self, language: Language, name: str) -> list[dict[str, Any]]:
+        """An update for each of `relabelled`, in their order."""
+        speaker = self.shelf[name]
+        choices = [(other.title(language), other.name) for other in self.shelf.values()]
+        return [
+            gr.update(label=say(language, "model"), choices=choices),
+            gr.update(value=say(language, "send")),
+            gr.update(value=say(language, "stop")),
+            gr.update(label=say(language, "settings")),
+            gr.update(label=say(language, "temperature"), info=say(language, "temperature.help")),
+            gr.update(label=say(language, "count")),
+            gr.update(
+                label=say(language, "seed"),
+                info=say(language, "seed.help"),
+                placeholder=say(language, "seed.empty"),
+            ),
+            *_speaker_words(language, speaker),
+        ]
+
+
+def build_write(speakers: Sequence[Speaker], language: gr.Radio) -> WritePage:
+    """Lay the page out and wire it; `language` is the page's switch."""
+    shelf = {speaker.name: speaker for speaker in speakers}
+    first = speakers[0]
+    names = [speaker.name for speaker in speakers]
+
+    with gr.Column(elem_id="write"):
+        with gr.Column(elem_id="who"):
+            model = gr.Radio(names, value=first.name, elem_id="model", container=False)
+            card = gr.HTML(first.card("es"), elem_id="card", apply_default_css=False)
+        with gr.Column(elem_id="talk"):
+            transcript = gr.HTML(
+                [],
+                elem_id="chat",
+                html_template='<div class="chat"></div>',
+                js_on_load=(_ASSETS / "chat.js").read_text(encoding="utf-8"),
+                apply_default_css=False,
+            )
+            beginnings = gr.HTML(
+                _beginnings(first),
+                elem_id="beginnings",
+                html_template='<div class="beginnings"></div>',
+                js_on_load=(_ASSETS / "beginnings.js").read_text(encoding="utf-8"),
+                apply_default_css=False,
+            )
+            notice = gr.HTML("", elem_id="notice", apply_default_css=False)
+            with gr.Row(elem_id="composer"):
+                message = gr.Textbox(
+                    lines=1, max_lines=5, elem_id="message", max_length=chat.MAX_MESSAGE
+                )
+                send = gr.Button(variant="primary", elem_id="send")
+                stop = gr.Button(elem_id="stop")
+        with (
+            gr.Column(elem_id="choices"),
+            gr.Accordion("", open=True, elem_id="settings") as settings,
+        ):
+            temperature = gr.Slider(
+                0,
+                chat.MAX_TEMPERATURE,
+                chat.default_temperature(first.model),
+                step=0.05,
+                elem_id="temperature",
+                buttons=[],
+            )
+            length = gr.Slider(
+                1,
+                chat.MAX_CHARS[first.model.bundle.kind],
+                chat.default_length(first.model),
+                step=1,
+                elem_id="length",
+                buttons=[],
+            )
+            count = gr.Slider(
+                1,
+                chat.MAX_COUNT,
+                10,
+                step=1,
+                visible=not first.model.endless,
+                elem_id="count",
+                buttons=[],
+            )
+            seed = gr.Textbox(max_length=16, elem_id="seed")
+
+    kept = gr.State(())
+    typed = [transcript, kept, message, model, temperature, length, count, seed, language]
+    shown = [transcript, kept, message, notice]
+
+    def reply(
+        turns: object,
+        kept: tuple[chat.Kept, ...],
+        message: object,
+        name: object,
+        temperature: object,
+        length: object,
+        count: object,
+        seed: object,
+        language: object,
+    ) -> Iterator[list[Any]]:
+        """Write one turn under the others."""
+        try:
+            speaker = _speaker(shelf, name)
+            wanted = chat.check_message(speaker.model, message)
+            settings = chat.check_settings(speaker.model, temperature, length, count, _seed(seed))
+            yield from _write(speaker, _turns(turns, shelf), kept, wanted, settings)
+        except CharModelError as error:
+            yield [gr.skip(), gr.skip(), gr.skip(), _refused(error, language_of(language))]
+
+    def again(
+        turns: object,
+        kept: tuple[chat.Kept, ...],
+        message: object,
+        name: object,
+        *others: object,
+    ) -> Iterator[list[Any]]:
+        """Write the last turn anew, from the memory before it."""
+        before = _turns(turns, shelf)
+        if not before:
+            return
+        last = before[-1]
+        for transcript, kept_, _, notice in reply(
+            [asdict(turn) for turn in before[:-1]], kept, last.message, last.name, *others
+        ):
+            yield [transcript, kept_, gr.skip(), notice]
+
+    writing: dict[str, Any] = {
+        "inputs": typed,
+        "outputs": shown,
+        "api_visibility": "private",
+        "concurrency_limit": WRITERS,
+        "concurrency_id": "write",
+        "show_progress": "hidden",
+        "trigger_mode": "once",
+    }
+    begun = {"fn": reply, "js": "(...values) => charmodels.begin(values)", **writing}
+    ended = {"fn": None, "js": "() => charmodels.end()", "api_visibility": "private"}
+    sent = gr.on([send.click, message.submit], **begun)
+    picked = beginnings.click(
+        None, js="() => charmodels.picked", outputs=message, api_visibility="private"
+    ).then(**begun)
+    redone = transcript.retry(again, js="(...values) => charmodels.begin(values, true)", **writing)
+    for event in (sent, picked, redone):
+        event.then(**ended)
+    stop.click(
+        None,
+        js="() => charmodels.stop()",
+        cancels=[sent, picked, redone],
+        api_visibility="private",
+    )
+    model.change(
+        lambda name, language: _chosen(shelf, name, language_of(language)),
+        [model, language],
+        [card, beginnings, message, temperature, length, count, notice],
+        queue=False,
+        show_progress="hidden",
+        api_visibility="private",
+    )
+    # The order of WritePage.words.
+    relabelled = [model, send, stop, settings, temperature, count, seed]
+    return WritePage(model, [*relabelled, card, beginnings, message, length], shelf)
+
+
+def _write(
+    speaker: Speaker,
+    turns: list[Turn],
+    kept: tuple[chat.Kept, ...],
+    message: str,
+    settings: chat.Settings,
+) -> Iterator[list[Any]]:
+    """The transcript with one more turn, growing."""
+    settings = replace(settings, seed=chat.choose_seed(settings.seed))
+    said = _said(turns, speaker.name)
+    memory = None
+    if speaker.model.endless:
+        memory = chat.recall(speaker.model, speaker.name, said, kept)
+    turn = Turn(
+        id=turns[-1].id + 1 if turns else 1,
+        name=speaker.name,
+        title=_titles(speaker),
+        kind=speaker.model.bundle.kind,
+        message=message,
+        reply="",
+        seed=settings.seed,
+        temperature=settings.temperature,
+        writing=True,
+    )
+    before = [asdict(earlier) for earlier in turns[1 - _MAX_TURNS :]]
+    emptied: Any = ""
+    for reply in chat.write(speaker.model, message, settings, memory):
+        turn = replace(turn, reply=reply.text, writing=not reply.done)
+        remembered: Any = gr.skip()
+        if reply.memory is not None:
+            after = chat.Kept(speaker.name, said + message + reply.text, reply.memory)
+            start = [] if memory is None else [chat.Kept(speaker.name, said, memory)]
+            remembered = (*start, after)
+        yield [[*before, asdict(turn)], remembered, emptied, emptied]
+        emptied = gr.skip()  # only once: the visitor may be typing again
+
+
+def _said(turns: Sequence[Turn], name: str) -> str:
+    """What this chat has said with the model since another one spoke."""
+    said = ""
+    for turn in reversed(turns):
+        if turn.name != name:
+            break
+        said = turn.message + turn.reply + said
+    return said
+
+
+def _turns(value: object, shelf: dict[str, Speaker]) -> list[Turn]:
+    """The transcript a browser sent, turn by turn; what is no turn of ours is left out."""
+    turns: list[Turn] = []
+    for item in (value if isinstance(value, list) else [])[-_MAX_TURNS:]:
+        if not isinstance(item, dict) or item.get("name") not in list(shelf):
+            continue
+        speaker = shelf[item["name"]]
+        texts = [item.get("message"), item.get("reply")]
+        if not all(isinstance(text, str) and len(text) <= chat.MAX_SAID for text in texts):
+            continue
+        number, warmth = item.get("seed"), item.get("temperature")
+        turns.append(
+            Turn(
+                id=len(turns) + 1 if not turns else turns[-1].id + 1,
+                name=speaker.name,
+                title=_titles(speaker),
+                kind=speaker.model.bundle.kind,
+                message=str(item["message"]),
+                reply=str(item["reply"]),
+                seed=number if isinstance(number, int) else 0,
+                temperature=float(warmth) if isinstance(warmth, int | float) else 0.0,
+            )
+        )
+    return turns
+
+
+def _speaker(shelf: dict[str, Speaker], name: object) -> Speaker:
+    if not isinstance(name, str) or name not in shelf:
+        raise chat.Refusal("refusal.model", name=str(name)[:60], names=", ".join(shelf))
+    return shelf[name]
+
+
+def _titles(speaker: Speaker) -> dict[str, str]:
+    return {"es": speaker.title("es"), "en": speaker.title("en")}
+
+
+def _seed(typed: object) -> object:
+    """The seed box: empty is random, digits are a number, anything else is refused later."""
+    if not isinstance(typed, str):
+        return typed
+    typed = typed.strip()
+    if not typed:
+        return None
+    return int(typed) if typed.isascii() and typed.isdigit() else typed
+
+
+def _refused(error: CharModelError, language: Language) -> str:
+    said = error.said(language) if isinstance(error, chat.Refusal) else str(error)
+    return f'<p role="alert">{html.escape(said)}</p>'
+
+
+def _speaker_words(language: Language, speaker: Speaker) -> list[dict[str, Any]]:
+    """Card, beginnings, message box and length, in the words that fit the model."""
+    kind = speaker.model.bundle.kind
+    return [
+        gr.update(value=speaker.card(language)),
+        gr.update(value=_beginnings(speaker)),
+        gr.update(label=say(language, "message"), placeholder=say(language, f"message.{kind}")),
+        gr.update(label=say(language, f"length.{kind}"), info=say(language, "length.help")),
+    ]
+
+
+def _beginnings(speaker: Speaker) -> dict[str, Any]:
+    return {"kind": speaker.model.bundle.kind, "texts": list(speaker.beginnings())}
+
+
+def _chosen(shelf: dict[str, Speaker], name: object, language: Language) -> list[Any]:
+    """What changes with the model: its card, its beginnings, its defaults and limits."""
+    speaker = shelf[name] if isinstance(name, str) and name in shelf else next(iter(shelf.values()))
+    model = speaker.model
+    kind = model.bundle.kind
+    card, beginnings, message, length = _speaker_words(language, speaker)
+    length |= {"maximum": chat.MAX_CHARS[kind], "value": chat.default_length(model)}
+    warmth = gr.update(value=chat.default_temperature(model))
+    return [card, beginnings, message, warmth, length, gr.update(visible=kind == "names"), ""]

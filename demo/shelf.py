@@ -1,0 +1,279 @@
+"""The models on the shelf: found, opened, and described for people.
+
+Everything a bundle says about itself is a stranger's text here: shortened, stripped of control
+characters, and escaped before it becomes part of the page.
+"""
+
+import html
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from charmodels.runtime import BundleError, Model, load_bundle
+from charmodels.runtime.vocabulary import BOUNDARY_ID
+from demo.words import Language, say, whole
+
+SHIPPED = Path(__file__).parent / "bundles"
+"""Where the models that come with the page lie, one folder each."""
+
+_MAX_FACT = 300
+"""Characters shown of anything a bundle says about itself."""
+
+
+@dataclass(frozen=True)
+class Introduction:
+    """What the page knows of a shipped model beyond its bundle: our own words, both languages."""
+
+    title: Mapping[Language, str]
+    about: Mapping[Language, str]
+    language: Mapping[Language, str]
+    beginnings: tuple[str, ...]
+
+
+_SPANISH: Mapping[Language, str] = {"es": "español", "en": "Spanish"}
+_ENGLISH: Mapping[Language, str] = {"es": "inglés", "en": "English"}
+
+INTRODUCTIONS: dict[str, Introduction] = {
+    "mx_municipios": Introduction(
+        title={"es": "Municipios de México", "en": "Mexican municipalities"},
+        about={
+            "es": "Inventa municipios que podrían estar en un mapa de México.",
+            "en": "Invents municipalities that could be on a map of Mexico.",
+        },
+        language={"es": "español y lenguas de México", "en": "Spanish and languages of Mexico"},
+        beginnings=("San ", "Tla", "Villa de ", "Oco", "Xo"),
+    ),
+    "es_nombres": Introduction(
+        title={"es": "Nombres de España", "en": "Spanish first names"},
+        about={
+            "es": "Inventa nombres de pila como los del padrón español.",
+            "en": "Invents first names like those of the Spanish register.",
+        },
+        language=_SPANISH,
+        beginnings=("maria ", "jose ", "al", "xa", "ro"),
+    ),
+    "es_municipios": Introduction(
+        title={"es": "Pueblos de España", "en": "Spanish towns"},
+        about={
+            "es": "Inventa pueblos, con los acentos de cada rincón de España.",
+            "en": "Invents towns, with the sound of every corner of Spain.",
+        },
+        language={"es": "lenguas de España", "en": "languages of Spain"},
+        beginnings=("Villa", "Sant ", "Al", "Torre", "O "),
+    ),
+    "dinosaurs": Introduction(
+        title={"es": "Dinosaurios", "en": "Dinosaurs"},
+        about={
+            "es": "Inventa dinosaurios que nadie ha desenterrado todavía.",
+            "en": "Invents dinosaurs that nobody has dug up yet.",
+        },
+        language={"es": "latín científico", "en": "scientific Latin"},
+        beginnings=("Tyr", "Mexi", "Velo", "Bra", "Z"),
+    ),
+    "us_names": Introduction(
+        title={"es": "Nombres de EE. UU.", "en": "US baby names"},
+        about={
+            "es": "Inventa nombres de niñas y niños de Estados Unidos.",
+            "en": "Invents names for girls and boys of the United States.",
+        },
+        language=_ENGLISH,
+        beginnings=("Ja", "Em", "Sh", "El", "Q"),
+    ),
+    "shakespeare": Introduction(
+        title={"es": "Shakespeare", "en": "Shakespeare"},
+        about={
+            "es": "Escribe escenas al modo de las tragedias de Shakespeare.",
+            "en": "Writes scenes in the manner of Shakespeare's tragedies.",
+        },
+        language=_ENGLISH,
+        beginnings=("Hamlet:\n", "Romeo:\n", "To be, ", "O, my lord", "The king "),
+    ),
+    "biblia": Introduction(
+        title={"es": "Prosa antigua en español", "en": "Old Spanish prose"},
+        about={
+            "es": "Escribe prosa al modo de los evangelios de 1909.",
+            "en": "Writes prose in the manner of the 1909 Spanish gospels.",
+        },
+        language=_SPANISH,
+        beginnings=("Y dijo ", "En aquel tiempo ", "Bienaventurados ", "El mar ", "Y aconteció "),
+    ),
+}
+"""Shipped models in the order the page shows them."""
+
+
+@dataclass(frozen=True)
+class Speaker:
+    """A model that can be chosen: its name in the API, the model, its size on disk in bytes."""
+
+    name: str
+    model: Model
+    size: int
+    shipped: bool
+
+    def title(self, language: Language) -> str:
+        """What people call it."""
+        if introduction := self._introduction:
+            return introduction.title[language]
+        provenance = self.model.bundle.provenance
+        stated = _fact(provenance.get("dataset_title"), language)
+        return stated or _fact(provenance.get("dataset"), language) or self.name
+
+    def about(self, language: Language) -> str:
+        """One sentence: what it writes."""
+        if introduction := self._introduction:
+            return introduction.about[language]
+        return say(language, f"about.{self.model.bundle.kind}")
+
+    def beginnings(self) -> tuple[str, ...]:
+        """Beginnings to try that the model can read, the empty one last."""
+        vocabulary = self.model.vocabulary
+        introduction = self._introduction
+        ours = introduction.beginnings if introduction else likely_letters(self.model)
+        return (*(text for text in ours if not vocabulary.unknown(text)), "")
+
+    def card(self, language: Language) -> str:
+        """The model card as HTML."""
+        kind = say(language, f"kind.{self.model.bundle.kind}")
+        return (
+            f'<section class="card"><h2>{_escaped(self.title(language))}</h2>'
+            f'<p class="about">{_escaped(self.about(language))} '
+            f'<span class="kind">{_escaped(kind)}</span></p>'
+            f"<dl>{self._facts(language)}</dl>{self._more(language)}</section>"
+        )
+
+    @property
+    def _introduction(self) -> Introduction | None:
+        return INTRODUCTIONS.get(self.name) if self.shipped else None
+
+    def _facts(self, language: Language) -> str:
+        """The card's figures, each with its name."""
+        metrics, provenance = self.model.bundle.metrics, self.model.bundle.provenance
+        parameters = _number(metrics.get("parameters"))
+        bits = _number(metrics.get("bits_per_char"))
+        introduction = self._introduction
+        spoken = _fact(
+            introduction.language if introduction else provenance.get("language"), language
+        )
+        unknown = say(language, "card.unknown")
+        rows = [
+            ("parameters", unknown if parameters is None else whole(language, round(parameters))),
+            ("size", size_said(language, self.size)),
+            ("bits", unknown if bits is None else f"{bits:.2f}"),
+        ]
+        if spoken:
+            rows.append(("language", spoken))
+        titles = [(name, say(language, f"card.{name}"), value) for name, value in rows]
+        return "".join(
+            f"<div class={name}><dt>{title}</dt><dd>{_escaped(value)}</dd></div>"
+            for name, title, value in titles
+        )
+
+    def _more(self, language: Language) -> str:
+        """What the figures mean and where the data come from, folded away."""
+        provenance = self.model.bundle.provenance
+        data = _fact(provenance.get("dataset_title"), language)
+        licence = _fact(provenance.get("licence"), language)
+        lines = [
+            say(language, "card.bits.help"),
+            data and f"{say(language, 'card.data')}: {data}",
+            _fact(provenance.get("credit"), language),
+            licence and f"{say(language, 'card.licence')}: {licence}",
+        ]
+        told = "".join(f"<p>{_escaped(line)}</p>" for line in lines if line)
+        return f"<details><summary>{say(language, 'card.more')}</summary>{told}</details>"
+
+
+def open_shelf(own: Sequence[Path] = (), shipped: Path = SHIPPED) -> list[Speaker]:
+    """Open the visitor's own bundles and the shipped ones; the own come first.
+
+    Raises:
+        BundleError: a bundle is missing, broken or unsafe, or there is none at all.
+    """
+    speakers: list[Speaker] = []
+    for path in own:
+        _refuse_run(path)
+        model = load_bundle(path)
+        name = _free_name(path.resolve().stem, speakers)
+        speakers.append(Speaker(name, model, _size(path), shipped=_within(path, shipped)))
+    taken = {path.resolve() for path in own}
+    for path in _bundles_in(shipped):
+        if path.resolve() not in taken:
+            model = load_bundle(path, trusted=True)
+            speakers.append(Speaker(_free_name(path.name, speakers), model, _size(path), True))
+    if not speakers:
+        raise BundleError(
+            f"no model to show: {shipped} holds no bundle; give one: python -m demo BUNDLE"
+        )
+    return speakers
+
+
+def likely_letters(model: Model, count: int = 4) -> tuple[str, ...]:
+    """The letters a model most likes to begin with: beginnings for a model we know nothing of."""
+    token = np.array([BOUNDARY_ID], dtype=np.int64)
+    logits, _ = model.step.step(token, model.step.initial_state())
+    ranked = (model.vocabulary.symbols[index] for index in np.argsort(-logits[0], kind="stable"))
+    return tuple([symbol for symbol in ranked if symbol.isalpha()][:count])
+
+
+def size_said(language: Language, size: int) -> str:
+    """Bytes in kB or MB."""
+    if size < 1_000_000:
+        return say(language, "unit.kb", number=f"{size / 1e3:.0f}")
+    return say(language, "unit.mb", number=f"{size / 1e6:.1f}")
+
+
+def _bundles_in(folder: Path) -> list[Path]:
+    """Folders with a bundle: those we introduce in our order, then any others by name."""
+    found = {path.parent.name: path.parent for path in folder.glob("*/bundle.json")}
+    names = [*(n for n in INTRODUCTIONS if n in found), *sorted(set(found) - set(INTRODUCTIONS))]
+    return [found[name] for name in names]
+
+
+def _refuse_run(path: Path) -> None:
+    if (path / "run.json").is_file() and not (path / "bundle.json").is_file():
+        raise BundleError(
+            f"{path} is a run folder, not a bundle; make one of it with: "
+            f"python -m export {path} --out {path.name}-bundle"
+        )
+
+
+def _free_name(stem: str, taken: Iterable[Speaker]) -> str:
+    """The folder's name, or name-2 and so on if a model is already called that."""
+    names = {speaker.name for speaker in taken}
+    wished = _clean(stem)[:60] or "model"
+    numbered = (f"{wished}-{number}" for number in range(2, len(names) + 3))
+    return next(name for name in (wished, *numbered) if name not in names)
+
+
+def _within(path: Path, folder: Path) -> bool:
+    return path.resolve().parent == folder.resolve()
+
+
+def _size(path: Path) -> int:
+    files = path.glob("*") if path.is_dir() else [path]
+    return sum(file.stat().st_size for file in files if file.is_file())
+
+
+def _fact(value: object, language: Language) -> str:
+    """A text a bundle gives, plain or by language; anything else is nothing."""
+    if isinstance(value, Mapping):
+        value = value.get(language) or next(iter(value.values()), None)
+    return _clean(value)[:_MAX_FACT] if isinstance(value, str) else ""
+
+
+def _number(value: object) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return float(value) if abs(value) < 1e15 and math.isfinite(value) else None
+
+
+def _clean(text: str) -> str:
+    """One line of printable characters."""
+    return "".join(c if c.isprintable() else " " for c in text).strip()
+
+
+def _escaped(text: str) -> str:
+    return html.escape(text, quote=True)
