@@ -16,7 +16,6 @@ from charmodels.runtime.bundle import STEP, Bundle, Golden, write_bundle
 from charmodels.runtime.errors import BundleError
 from charmodels.runtime.generation import StepModel
 from charmodels.runtime.model import Model, load_bundle
-from charmodels.runtime.vocabulary import BOUNDARY_ID
 from charmodels.training.checkpoint import (
     RunFacts,
     read_model,
@@ -27,13 +26,13 @@ from charmodels.training.checkpoint import (
 from charmodels.training.start import WEIGHTS
 from charmodels.training.train import speaking_model
 from export.check import check_bundle
-from export.parity import prove
+from export.parity import parity_tokens, prove
 from export.step_graph import OPSET, build_step_graph
 
 _PRIVATE = ("source",)
 """What run.json knows of the corpus and a bundle must not carry: a path of the maker's machine."""
 
-_GOLDEN_STEPS = 24
+_GOLDEN_STEPS = 32
 
 
 def export_run(
@@ -84,7 +83,9 @@ def describe(facts: RunFacts, model: CharModel, evaluation: dict[str, Any]) -> B
     """What the bundle says of its model and of where it comes from."""
     bundle = speaking_model(facts, model).bundle
     corpus = {name: value for name, value in facts.corpus.items() if name not in _PRIVATE}
-    about = {k: corpus[k] for k in ("title", "language", "licence", "credit") if k in corpus}
+    about: dict[str, Any] = {
+        k: corpus[k] for k in ("title", "language", "licence", "credit") if k in corpus
+    }
     provenance: dict[str, Any] = {
         "dataset": corpus["name"],
         "dataset_sha256": corpus["sha256"],
@@ -116,14 +117,12 @@ def prove_parity(torch_step: StepModel, shipped: Model, report: Callable[[str], 
 
 
 def make_golden(model: Model) -> Golden:
-    """A short walk anyone can repeat: greedy text from the boundary, and the logits at its end."""
-    tokens, state = [BOUNDARY_ID], model.step.initial_state()
-    for _ in range(_GOLDEN_STEPS):
-        logits, state = model.step.step(np.array(tokens[-1:]), state)
-        # The best character, not the end mark: a walk through the states should be long.
-        tokens.append(int(logits[0, 1:].argmax()) + 1)
-    logits, _ = model.step.step(np.array(tokens[-1:]), state)
-    return Golden(tokens=tuple(tokens), logits=tuple(float(x) for x in logits[0]))
+    """A short walk over the whole vocabulary that anyone can repeat, and the logits at its end."""
+    tokens = parity_tokens(len(model.vocabulary), _GOLDEN_STEPS, 1)[:, 0]
+    state = model.step.initial_state()
+    for token in tokens:
+        logits, state = model.step.step(np.array([token]), state)
+    return Golden(tokens=tuple(tokens.tolist()), logits=tuple(logits[0].tolist()))
 
 
 def _refuse_to_overwrite(out: Path, force: bool) -> None:
