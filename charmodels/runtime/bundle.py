@@ -7,6 +7,7 @@ and the golden vectors, travel inside each graph's metadata, so that a lone .onn
 import hashlib
 import json
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -57,14 +58,10 @@ class GraphFile:
 
 @dataclass(frozen=True)
 class Golden:
-    """Token ids fed from the zero state, and the logits they must give, for any runtime to check.
-
-    `logits` are those after the last token; `greedy` are the ids that follow greedily.
-    """
+    """Token ids fed from the zero state, and the logits after the last: any runtime can check."""
 
     tokens: tuple[int, ...]
     logits: tuple[float, ...]
-    greedy: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -116,7 +113,11 @@ def read_bundle(folder: str | Path) -> Bundle:
         )
     if path.stat().st_size > MAX_JSON_BYTES:
         raise BundleError(f"{path}: larger than {MAX_JSON_BYTES:,} bytes; not a bundle of ours")
-    bundle = parse_bundle(path.read_bytes(), str(path))
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise BundleError(f"{path}: cannot be read ({error.strerror})") from error
+    bundle = parse_bundle(data, str(path))
     if STEP not in bundle.files:
         raise BundleError(f"{path}: files has no {STEP}; export the run again")
     for name, file in bundle.files.items():
@@ -153,14 +154,14 @@ def parse_bundle(data: bytes | str, where: str) -> Bundle:
         BundleError: naming `where`, the key and what was expected.
     """
     try:
-        facts = json.loads(data)
+        facts = json.loads(data, parse_constant=_finite, parse_float=_finite)
     except (ValueError, RecursionError) as error:
         raise BundleError(f"{where}: not valid JSON ({error}); export the run again") from error
     if not isinstance(facts, dict) or "format" not in facts:
         raise BundleError(f"{where}: no key 'format'; this is not a charmodels bundle")
-    if facts["format"] != FORMAT:
+    if facts["format"] != FORMAT or isinstance(facts["format"], bool):
         raise BundleError(
-            f"{where} has format {facts['format']!r}; this version reads format {FORMAT}. "
+            f"{where} has format {_shown(facts['format'])}; this version reads format {FORMAT}. "
             "Upgrade charmodels, or export the run again with: python -m export RUN"
         )
     try:
@@ -176,18 +177,19 @@ def parse_bundle(data: bytes | str, where: str) -> Bundle:
 def _from_facts(facts: dict[str, Any]) -> Bundle:
     kind = facts["kind"]
     if kind not in ("names", "text"):
-        raise BundleError(f"kind is {kind!r}; expected names or text")
+        raise BundleError(f"kind is {_shown(kind)}; expected names or text")
     sampling = dict(_mapping(facts, "sampling"))
     max_chars = _integer(sampling.pop("max_chars"), "sampling.max_chars", 1, MAX_CHARS)
     known = {name: sampling[name] for name in Sampling.__dataclass_fields__ if name in sampling}
     for name, value in known.items():
         _number(value, f"sampling.{name}")
+    _integer(known.get("top_k", 0), "sampling.top_k", 0, 1_000_000)
     golden = facts.get("golden")
     files = _mapping(facts, "files") if "files" in facts else {}
     return Bundle(
         kind=cast(Kind, kind),
         vocabulary=Vocabulary(tuple(_strings(facts["vocabulary"], "vocabulary"))),
-        states=tuple(_state(state) for state in facts["states"]),
+        states=_states(facts["states"]),
         sampling=Sampling(**known),
         max_chars=max_chars,
         provenance=_mapping(facts, "provenance"),
@@ -197,14 +199,23 @@ def _from_facts(facts: dict[str, Any]) -> Bundle:
     )
 
 
+def _states(facts: list[dict[str, Any]]) -> tuple[StateSpec, ...]:
+    states = tuple(_state(state) for state in facts)
+    names = [state.name for state in states]
+    taken = {"token", "logits", *(f"next_{name}" for name in names)}
+    if len(set(names)) < len(names) or taken & set(names):
+        raise BundleError(f"states {_shown(names)} repeat a name or take one of another value")
+    return states
+
+
 def _state(facts: dict[str, Any]) -> StateSpec:
     name, dtype = facts["name"], facts["dtype"]
     if not isinstance(name, str) or not name.isidentifier():
-        raise BundleError(f"state name {name!r} is not a plain word")
+        raise BundleError(f"state name {_shown(name)} is not a plain word")
     if dtype not in ("float32", "int64"):
-        raise BundleError(f"state {name} has dtype {dtype!r}; expected float32 or int64")
+        raise BundleError(f"state {name[:60]} has dtype {_shown(dtype)}; expected float32 or int64")
     if facts.get("initial", 0.0) != 0.0:
-        raise BundleError(f"state {name} starts at {facts['initial']!r}; expected 0")
+        raise BundleError(f"state {name[:60]} starts at {_shown(facts['initial'])}; expected 0")
     shape = tuple(_integer(size, f"shape of {name}", 1, 2**20) for size in facts["shape"])
     return StateSpec(name=name, shape=shape, dtype=dtype)
 
@@ -219,13 +230,12 @@ def _graph_file(facts: dict[str, Any]) -> GraphFile:
 def _golden(facts: dict[str, Any]) -> Golden:
     logits = tuple(_number(value, "golden.logits") for value in facts["logits"])
     ids = [_integer(token, "golden.tokens", 0, 2**31) for token in facts["tokens"]]
-    greedy = [_integer(token, "golden.greedy", 0, 2**31) for token in facts.get("greedy", ())]
-    return Golden(tokens=tuple(ids), logits=logits, greedy=tuple(greedy))
+    return Golden(tokens=tuple(ids), logits=logits)
 
 
 def _file_name(name: str) -> str:
-    if Path(name).name != name or "\\" in name or not name.endswith(".onnx"):
-        raise BundleError(f"file name {name!r} is not a plain NAME.onnx")
+    if not re.fullmatch(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}\.onnx", name):
+        raise BundleError(f"file name {_shown(name)} is not a plain NAME.onnx")
     return name
 
 
@@ -243,14 +253,26 @@ def _strings(values: Any, key: str) -> list[str]:
 
 def _integer(value: Any, key: str, low: int, high: int) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
-        raise BundleError(f"{key} is {value!r}; expected an integer from {low} to {high}")
+        raise BundleError(f"{key} is {_shown(value)}; expected an integer from {low} to {high}")
     return value
 
 
 def _number(value: Any, key: str) -> float:
     if not isinstance(value, int | float) or isinstance(value, bool) or not math.isfinite(value):
-        raise BundleError(f"{key} holds {value!r}; expected a finite number")
+        raise BundleError(f"{key} holds {_shown(value)}; expected a finite number")
     return float(np.float64(value))
+
+
+def _finite(text: str) -> float:
+    """A number of the JSON; NaN and what overflows would be no JSON when written again."""
+    if not math.isfinite(number := float(text)):
+        raise ValueError(f"{text[:20]} is not a finite number")
+    return number
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:60] + "…"
 
 
 def _check_file(path: Path, promised: GraphFile) -> None:

@@ -2,15 +2,18 @@
 
 onnx's own checker accepts 75-byte files that allocate gigabytes, endless loops and doubling
 chains. A step graph needs none of that, so only what it needs is allowed: a short list of
-operators, a bounded number of nodes, no subgraphs, no functions, no external data.
+operators, a bounded number of nodes, no subgraphs, no functions, no external data; and the shape
+of every value is worked out beforehand, so that a step's memory and work are known and bounded.
 """
 
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from charmodels.runtime.bundle import MAX_GRAPH_BYTES, METADATA_KEY, Bundle
 from charmodels.runtime.errors import BundleError
+from charmodels.runtime.generation import ROWS_AT_ONCE
 
 STEP_OPERATORS = frozenset(
     """
@@ -21,10 +24,23 @@ STEP_OPERATORS = frozenset(
     Sign Slice Softmax Softplus Split Sqrt Squeeze Sub Sum Tanh Transpose Unsqueeze Where
     """.split()
 )
-"""Standard operators a step may use: none repeats, expands or allocates by a number in the file."""
+"""Standard operators a step may use: none of them loops."""
 
 MAX_NODES = 2_000
 OPSETS = range(18, 25)
+
+BYTES_PER_TEXT = 4 * 2**20
+"""All values that a step makes for one text, together: 65,535 logits sixteen times over."""
+
+GROWTH = 8
+"""Values made of the weights alone may be this many times the file: int4 weights as float32."""
+
+_KEPT = 1024
+"""Shape inference sees the numbers of weights up to this size: all axes and target shapes are."""
+
+_FLOATS = (1, 10)  # float32 and float16, as onnx numbers them
+
+Shape = tuple[int, ...]
 
 
 def verify_graph(path: Path, bundle: Bundle) -> None:
@@ -39,14 +55,14 @@ def verify_graph(path: Path, bundle: Bundle) -> None:
     _check_opsets(path, model)
     _check_nodes(path, model.graph.node)
     for tensor in model.graph.initializer:
-        if tensor.data_location == onnx.TensorProto.EXTERNAL or tensor.external_data:
-            raise BundleError(f"{path}: tensor {tensor.name} lies outside the file")
+        _check_tensor(path, tensor)
     _check_signature(path, model.graph, bundle)
     try:
         onnx.checker.check_model(model, full_check=True)
     except Exception as error:  # checker and shape inference raise several types
-        reason = str(error).splitlines()[0][:200]
-        raise BundleError(f"{path}: not a valid graph: {reason}") from error
+        raise BundleError(f"{path}: not a valid graph: {_reason(error)}") from error
+    for batch in (1, ROWS_AT_ONCE):
+        _check_sizes(path, model, bundle, batch)
 
 
 def read_metadata(path: Path) -> str:
@@ -69,56 +85,177 @@ def _read(path: Path) -> Any:
     try:
         return onnx.load(str(path), load_external_data=False)
     except Exception as error:  # protobuf raises its own DecodeError
-        raise BundleError(f"{path}: not an ONNX file ({error})") from error
+        raise BundleError(f"{path}: not an ONNX file ({_reason(error)})") from error
 
 
 def _check_opsets(path: Path, model: Any) -> None:
     if model.functions or model.graph.sparse_initializer or model.training_info:
         raise BundleError(f"{path}: holds functions, sparse tensors or training code")
-    opsets = {entry.domain: entry.version for entry in model.opset_import}
-    if set(opsets) - {""}:
-        raise BundleError(f"{path}: uses operators of {sorted(set(opsets) - {''})}")
-    if opsets.get("") not in OPSETS:
-        raise BundleError(f"{path}: opset {opsets.get('')}; expected {OPSETS[0]} to {OPSETS[-1]}")
+    opsets = [(entry.domain, entry.version) for entry in model.opset_import]
+    if [domain for domain, _ in opsets] != [""]:
+        raise BundleError(f"{path}: uses operator sets {opsets}; expected the standard one alone")
+    if opsets[0][1] not in OPSETS:
+        raise BundleError(f"{path}: opset {opsets[0][1]}; expected {OPSETS[0]} to {OPSETS[-1]}")
 
 
-def _check_nodes(path: Path, nodes: Iterable[Any]) -> None:
-    nodes = list(nodes)
+def _check_nodes(path: Path, nodes: Sequence[Any]) -> None:
+    from onnx import AttributeProto
+
+    plain = (AttributeProto.INT, AttributeProto.INTS, AttributeProto.FLOAT, AttributeProto.FLOATS)
     if len(nodes) > MAX_NODES:
         raise BundleError(f"{path}: {len(nodes)} nodes; expected at most {MAX_NODES}")
     for node in nodes:
         if node.domain not in ("", "ai.onnx") or node.op_type not in STEP_OPERATORS:
-            raise BundleError(f"{path}: operator {node.domain}{node.op_type} is not allowed")
+            operator = f"{node.domain}.{node.op_type}".lstrip(".")[:60]
+            raise BundleError(f"{path}: operator {operator!r} is not allowed in a step")
         for attribute in node.attribute:
             if attribute.HasField("g") or attribute.graphs:
                 raise BundleError(f"{path}: {node.op_type} holds a subgraph")
-            if attribute.t.external_data:
-                raise BundleError(f"{path}: {node.op_type} reads a tensor outside the file")
-    _check_concats(path, nodes)
+            if attribute.type == AttributeProto.TENSOR:
+                _check_tensor(path, attribute.t)
+            elif attribute.type not in (*plain, AttributeProto.STRING):
+                raise BundleError(f"{path}: {node.op_type} has an attribute of a type not allowed")
 
 
-def _check_concats(path: Path, nodes: list[Any]) -> None:
-    """Refuse a tensor concatenated with itself: a chain of those doubles the memory each time."""
-    for node in nodes:
-        if node.op_type == "Concat" and len(set(node.input)) < len(node.input):
-            raise BundleError(f"{path}: Concat repeats an input")
+def _check_tensor(path: Path, tensor: Any) -> None:
+    """Its numbers must be in the file, all of them, and of a type a step needs."""
+    import onnx
+
+    if tensor.data_location == onnx.TensorProto.EXTERNAL or tensor.external_data:
+        raise BundleError(f"{path}: tensor {tensor.name[:60]!r} lies outside the file")
+    size = _element_bytes(path, tensor.data_type)
+    count = math.prod(tensor.dims)
+    if tensor.HasField("raw_data"):
+        is_whole = len(tensor.raw_data) == count * size
+    else:
+        fields = (tensor.float_data, tensor.int32_data, tensor.int64_data, tensor.double_data)
+        is_whole = sum(map(len, fields)) == count
+    if not is_whole or any(n < 0 for n in tensor.dims):
+        shape = list(tensor.dims)[:8]
+        raise BundleError(f"{path}: tensor {tensor.name[:60]!r} does not fill its shape {shape}")
+
+
+def _element_bytes(path: Path, data_type: int) -> int:
+    import onnx
+
+    types = onnx.TensorProto
+    sizes: dict[int, int] = {types.FLOAT: 4, types.FLOAT16: 2, types.INT64: 8, types.INT32: 4}
+    sizes |= {types.INT8: 1, types.UINT8: 1, types.BOOL: 1}
+    if data_type not in sizes:
+        raise BundleError(f"{path}: element type {data_type} is not allowed in a step")
+    return sizes[data_type]
 
 
 def _check_signature(path: Path, graph: Any, bundle: Bundle) -> None:
-    """Names, element types and ranks of every input and output, in order."""
-    states = [(state.name, state.dtype, len(state.shape) + 1) for state in bundle.states]
+    """Names, element types and shapes of every input and output, in order; batch is symbolic."""
+    states = [(state.name, state.dtype, ("batch", *state.shape)) for state in bundle.states]
     initial = {tensor.name for tensor in graph.initializer}
     inputs = [value for value in graph.input if value.name not in initial]
-    _check_values(path, inputs, [("token", "int64", 1), *states])
-    after = [(f"next_{name}", dtype, rank) for name, dtype, rank in states]
-    _check_values(path, graph.output, [("logits", "float32", 2), *after])
+    _check_values(path, inputs, [("token", "int64", ("batch",)), *states])
+    after = [(f"next_{name}", dtype, shape) for name, dtype, shape in states]
+    logits = ("logits", "float32", ("batch", len(bundle.vocabulary)))
+    _check_values(path, graph.output, [logits, *after])
 
 
-def _check_values(path: Path, values: Iterable[Any], expected: list[tuple[str, str, int]]) -> None:
+def _check_values(
+    path: Path, values: Iterable[Any], expected: list[tuple[str, str, tuple[Any, ...]]]
+) -> None:
     dtypes = {1: "float32", 7: "int64"}
-    found = [
-        (v.name, dtypes.get(v.type.tensor_type.elem_type), len(v.type.tensor_type.shape.dim))
-        for v in values
-    ]
+    found = []
+    for value in values:
+        tensor = value.type.tensor_type
+        sizes = [dim.dim_value or ("batch" if dim.dim_param else 0) for dim in tensor.shape.dim]
+        found.append((value.name, dtypes.get(tensor.elem_type), tuple(sizes)))
     if found != expected:
         raise BundleError(f"{path}: inputs or outputs are {found}; bundle.json says {expected}")
+
+
+def _check_sizes(path: Path, model: Any, bundle: Bundle, batch: int) -> None:
+    """Work out the shape of every value for `batch` texts, and bound their memory and work."""
+    values = _infer(path, model, batch)
+    sizes: dict[str, Shape] = {t.name: tuple(t.dims) for t in model.graph.initializer}
+    made = 0
+    for name, tensor in values.items():
+        sizes[name] = tuple(dim.dim_value for dim in tensor.shape.dim)
+        made += math.prod(sizes[name]) * _element_bytes(path, tensor.elem_type)
+    file_bytes = path.stat().st_size
+    if made > GROWTH * file_bytes + BYTES_PER_TEXT * batch:
+        raise BundleError(f"{path}: a step of {batch} texts would fill {made:,} bytes")
+    work = sum(_work(node, sizes) for node in model.graph.node)
+    if work > (GROWTH * file_bytes + BYTES_PER_TEXT) * batch:
+        raise BundleError(f"{path}: a step of {batch} texts would multiply {work:,} numbers")
+    promised: dict[str, Shape] = {"logits": (batch, len(bundle.vocabulary))}
+    promised |= {f"next_{state.name}": (batch, *state.shape) for state in bundle.states}
+    for name, shape in promised.items():
+        if sizes[name] != shape:
+            raise BundleError(f"{path}: {name} comes out as {sizes[name]}; expected {shape}")
+    for node in model.graph.node:
+        if node.op_type in ("Div", "Mod") and values[node.output[0]].elem_type not in _FLOATS:
+            _check_divisor(path, model.graph, node.input[1])
+
+
+def _infer(path: Path, model: Any, batch: int) -> dict[str, Any]:
+    """The type and shape of every value that is not a weight; what the file claims is not used."""
+    import onnx
+
+    small = [tensor for tensor in model.graph.initializer if math.prod(tensor.dims) <= _KEPT]
+    large = [tensor for tensor in model.graph.initializer if math.prod(tensor.dims) > _KEPT]
+    make = onnx.helper.make_tensor_value_info
+    weights = {tensor.name for tensor in model.graph.initializer}
+    inputs = []
+    for value in model.graph.input:
+        if value.name not in weights:
+            tensor = value.type.tensor_type
+            rest = [dim.dim_value for dim in tensor.shape.dim][1:]
+            inputs.append(make(value.name, tensor.elem_type, [batch, *rest]))
+    stand_ins = [make(tensor.name, tensor.data_type, tensor.dims) for tensor in large]
+    outputs = [make(v.name, v.type.tensor_type.elem_type, None) for v in model.graph.output]
+    graph = onnx.helper.make_graph(
+        model.graph.node, "step", [*inputs, *stand_ins], outputs, initializer=small
+    )
+    bare = onnx.helper.make_model(
+        graph, opset_imports=model.opset_import, ir_version=model.ir_version
+    )
+    try:
+        # Without data_prop: it would follow a doubling chain of shapes itself.
+        inferred = onnx.shape_inference.infer_shapes(bare, check_type=True, strict_mode=True)
+    except Exception as error:
+        raise BundleError(f"{path}: does not work for {batch} texts: {_reason(error)}") from error
+    found = [*inputs, *inferred.graph.value_info, *inferred.graph.output]
+    values = {value.name: value.type.tensor_type for value in found}
+    for node in model.graph.node:
+        for name in filter(None, node.output):
+            tensor = values.get(name)
+            if tensor is None or not tensor.HasField("shape") or not _is_known(tensor.shape):
+                raise BundleError(f"{path}: the shape of {name[:60]!r} depends on its data")
+    return values
+
+
+def _is_known(shape: Any) -> bool:
+    return all(dim.HasField("dim_value") and dim.dim_value > 0 for dim in shape.dim)
+
+
+def _work(node: Any, sizes: dict[str, Shape]) -> int:
+    """Multiplications of a matrix product; other operators touch each number once or twice."""
+    if node.op_type not in ("MatMul", "MatMulInteger", "Gemm"):
+        return 0
+    left = sizes[node.input[0]]
+    is_transposed = any(a.name == "transA" and a.i for a in node.attribute)
+    return math.prod(sizes[node.output[0]]) * left[0 if is_transposed else -1]
+
+
+def _check_divisor(path: Path, graph: Any, name: str) -> None:
+    """Integers are divided by positive constants only: the least int64 by -1 kills the process."""
+    from onnx import numpy_helper
+
+    constants = {tensor.name: tensor for tensor in graph.initializer}
+    for node in graph.node:
+        if node.op_type == "Constant" and node.attribute[0].name == "value":
+            constants[node.output[0]] = node.attribute[0].t
+    if name not in constants or not (numpy_helper.to_array(constants[name]) > 0).all():
+        raise BundleError(f"{path}: divides integers by {name[:60]!r}, no positive constant")
+
+
+def _reason(error: Exception) -> str:
+    """The first line of what a library says, for a message of one line."""
+    return (str(error).split("\n")[0] or type(error).__name__)[:200]

@@ -42,9 +42,10 @@ class Vocabulary:
             raise VocabularyError(
                 f"vocabulary: {len(self.symbols) - 1} characters; expected 1 to {MAX_SYMBOLS:,}"
             )
-        if any(len(symbol) != 1 for symbol in self.symbols[1:]):
-            bad = next(symbol for symbol in self.symbols[1:] if len(symbol) != 1)
-            raise VocabularyError(f"vocabulary: {bad[:20]!r} is not a single character")
+        for symbol in self.symbols[1:]:
+            # Half of a surrogate pair is no character: it cannot be printed or sent.
+            if len(symbol) != 1 or "\ud800" <= symbol <= "\udfff":
+                raise VocabularyError(f"vocabulary: {symbol[:20]!r} is not a single character")
         if len(self.ids) != len(self.symbols):
             raise VocabularyError("vocabulary: a character stands in it twice")
 
