@@ -15,7 +15,7 @@ from charmodels.runtime.bundle import (
     parse_bundle,
     read_bundle,
 )
-from charmodels.runtime.errors import BundleError, SettingError
+from charmodels.runtime.errors import BundleError, SettingError, VocabularyError
 from charmodels.runtime.generation import Memory, StepModel, Stream, generate_ids, score_ids
 from charmodels.runtime.onnx_step import OnnxStep, open_session
 from charmodels.runtime.sampling import Floats
@@ -100,7 +100,7 @@ class Model:
             seed=seed,
             row=row,
             endless=self.endless,
-            memory=memory,
+            memory=self._known(memory),
         )
         return TextStream(stream, self.vocabulary.symbols)
 
@@ -155,7 +155,14 @@ class Model:
         """
         ids = self.vocabulary.encode(text)
         end = [] if self.endless else [BOUNDARY_ID]
-        return score_ids(self.step, np.array([*ids, *end], dtype=np.int64), memory)
+        return score_ids(self.step, np.array([*ids, *end], dtype=np.int64), self._known(memory))
+
+    def _known(self, memory: Memory | None) -> Memory | None:
+        """The memory, once its last id is one of ours: a graph would read -1 as the last one."""
+        if memory is not None and not 0 <= memory.token < len(self.vocabulary):
+            limit = len(self.vocabulary) - 1
+            raise VocabularyError(f"memory's token is {memory.token}; expected 0 to {limit}")
+        return memory
 
     def _limit(self, max_chars: int | None) -> int:
         limit = self.bundle.max_chars if max_chars is None else max_chars

@@ -104,6 +104,9 @@ class OnnxStep:
             if value.shape != (len(tokens), *self.shapes[name]):
                 wanted = (len(tokens), *self.shapes[name])
                 raise SettingError(f"state {name} has shape {value.shape}; expected {wanted}")
+            if value.dtype != self.dtypes[name]:
+                wanted_type = self.dtypes[name]
+                raise SettingError(f"state {name} is {value.dtype}; expected {wanted_type}")
 
 
 class OnnxWalker:
