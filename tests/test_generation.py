@@ -1,0 +1,276 @@
+"""Streaming: it starts, stops, remembers and repeats itself; streams do not disturb each other."""
+
+import numpy as np
+import pytest
+
+from charmodels.runtime import Memory, Model, SettingError, VocabularyError
+from charmodels.runtime.generation import ROWS_AT_ONCE, Stream, generate_ids, score_ids
+from charmodels.runtime.sampling import Sampling, log_softmax
+from tests.tiny import tiny_bundle
+
+GREEDY = Sampling(temperature=0.0)
+
+
+class Scripted:
+    """A step model that wants to say `script`; its state counts the characters it has read."""
+
+    def __init__(self, *script, vocab=5):
+        self.script, self.vocab = script, vocab
+
+    def initial_state(self, batch=1):
+        return {"read": np.zeros((batch, 1), np.int64)}
+
+    def step(self, tokens, state):
+        read = state["read"]
+        logits = np.zeros((len(tokens), self.vocab), np.float32)
+        for row, count in enumerate(read[:, 0]):
+            logits[row, self.script[min(count, len(self.script) - 1)]] = 5.0
+        return logits, {"read": read + 1}
+
+
+def ids(*values):
+    return np.array(values, dtype=np.int64)
+
+
+def stream_of(model, beginning=(), **settings):
+    settings = {"sampling": GREEDY, "max_chars": 20, "seed": 0} | settings
+    return Stream(model, ids(*beginning), **settings)
+
+
+# --- starting and stopping ---
+
+
+def test_the_boundary_ends_a_name_and_is_not_given():
+    stream = stream_of(Scripted(3, 1, 4, 0, 2))
+    assert list(stream) == [3, 1, 4]
+    assert stream.ended
+    assert list(stream) == []
+
+
+def test_the_limit_stops_and_does_not_count_as_an_end():
+    stream = stream_of(Scripted(3), max_chars=4)
+    assert list(stream) == [3, 3, 3, 3]
+    assert not stream.ended
+
+
+def test_no_characters_may_be_asked_for():
+    assert list(stream_of(Scripted(3), max_chars=0)) == []
+
+
+def test_a_beginning_is_read_and_not_repeated():
+    """With two characters read, the script goes on at its third word."""
+    assert list(stream_of(Scripted(1, 1, 4, 0), (2, 2))) == [4]
+
+
+def test_a_name_is_never_empty_but_a_beginning_may_be_all_of_it():
+    wants_to_end = Scripted(0, 0)
+    assert list(stream_of(wants_to_end)) == [1]
+    assert list(stream_of(wants_to_end, (2,))) == []
+
+
+def test_text_never_ends_by_itself():
+    stream = stream_of(Scripted(0), endless=True, max_chars=50)
+    assert list(stream) == [1] * 50
+    assert not stream.ended
+
+
+def test_text_never_gives_the_boundary(text_model):
+    drawn = text_model.step.step(ids(0), text_model.step.initial_state())[0]
+    assert log_softmax(drawn)[0, 0] > -9, "the model here would give it now and then"
+    assert all(len(text) == 300 for text in text_model.generate(5, max_chars=300, temperature=3.0))
+
+
+# --- one session, many streams ---
+
+
+@pytest.mark.parametrize("kind", ["names", "text"])
+def test_interleaved_streams_write_what_each_writes_alone(kind, request):
+    model = request.getfixturevalue(f"{kind}_model")
+    starts = [("a", 1), ("ñu", 2), ("", 3)]
+    alone = ["".join(model.stream(start, seed=seed, max_chars=60)) for start, seed in starts]
+    streams = [model.stream(start, seed=seed, max_chars=60) for start, seed in starts]
+    together = [""] * len(streams)
+    for _ in range(60):
+        for place, stream in enumerate(streams):
+            together[place] += next(stream, "")
+    assert together == alone
+
+
+def test_scoring_between_characters_does_not_disturb_a_stream(names_model):
+    alone = "".join(names_model.stream("a", seed=4))
+    stream, text = names_model.stream("a", seed=4), ""
+    for character in stream:
+        text += character
+        names_model.score("zzz")
+    assert text == alone
+
+
+# --- memory ---
+
+
+@pytest.mark.parametrize("stop", [0, 1, 7, 63, 64, 65, 100])
+def test_a_stopped_stream_goes_on_as_if_it_had_not(text_model, stop):
+    """Greedy, so that the two halves' random numbers do not matter."""
+    whole = "".join(text_model.stream("ab", temperature=0.0, max_chars=100))
+    first = text_model.stream("ab", temperature=0.0, max_chars=100)
+    half = "".join(next(first) for _ in range(stop))
+    second = text_model.stream(temperature=0.0, max_chars=100 - stop, memory=first.memory)
+    assert half + "".join(second) == whole
+
+
+def test_taking_memory_changes_nothing(text_model):
+    whole = "".join(text_model.stream("ab", seed=3, max_chars=30))
+    stream, text = text_model.stream("ab", seed=3, max_chars=30), ""
+    for character in stream:
+        text += character
+        kept = stream.memory
+    assert text == whole
+    assert kept.token == text_model.vocabulary.encode(text[-1:])[0]
+
+
+def test_memory_is_a_value_that_two_streams_may_start_from(text_model):
+    start = text_model.stream("abc", max_chars=0).memory
+    before = {name: value.copy() for name, value in start.state.items()}
+    a, b = ("".join(text_model.stream("d", seed=5, max_chars=40, memory=start)) for _ in range(2))
+    assert a == b == "".join(text_model.stream("abcd", seed=5, max_chars=40))
+    for name, value in before.items():
+        assert np.array_equal(start.state[name], value), f"{name} was changed by a stream"
+
+
+def test_memory_is_read_in_pieces_as_in_one(text_model):
+    pieces = None
+    for piece in ("ab", "", "c", "de"):
+        pieces = text_model.stream(piece, max_chars=0, memory=pieces).memory
+    whole = text_model.stream("abcde", max_chars=0).memory
+    assert pieces.token == whole.token
+    for name, value in whole.state.items():
+        np.testing.assert_array_equal(pieces.state[name], value)
+
+
+@pytest.mark.parametrize("token", [-1, 31])
+def test_memory_of_another_model_is_refused(names_model, token):
+    memory = Memory(names_model.step.initial_state(), token)
+    with pytest.raises(VocabularyError, match=f"memory's token is {token}; expected 0 to 30"):
+        names_model.stream(memory=memory)
+    with pytest.raises(VocabularyError, match="memory's token"):
+        names_model.score("a", memory)
+
+
+# --- many rows ---
+
+
+@pytest.mark.parametrize("kind", ["names", "text"])
+def test_string_i_is_the_stream_of_row_i(kind, request):
+    model = request.getfixturevalue(f"{kind}_model")
+    strings = model.generate(12, prefix="a", seed=9, max_chars=50)
+    rows = ["a" + "".join(model.stream("a", seed=9, row=i, max_chars=50)) for i in range(12)]
+    assert strings == rows
+    assert len(set(strings)) > 1
+
+
+def test_strings_do_not_depend_on_how_many_are_asked_for(names_model):
+    """300 rows: several batches, each thinned out as its names end."""
+    many = names_model.generate(300, seed=2)
+    assert 2 * ROWS_AT_ONCE < 300
+    assert many[:5] == names_model.generate(5, seed=2)
+    assert many[0] == names_model.generate(1, seed=2)[0]
+    last = "".join(names_model.stream(seed=2, row=299))
+    assert many[299] == last
+    lengths = {len(name) for name in many}
+    assert 0 not in lengths
+    assert len(lengths) > 5, "names should end at different places, or nothing was thinned out"
+
+
+def test_rows_that_end_leave_the_batch():
+    class Counting(Scripted):
+        widths: list[int] = []  # noqa: RUF012
+
+        def step(self, tokens, state):
+            self.widths.append(len(tokens))
+            logits, after = super().step(tokens, state)
+            logits[:, 0] = 5.0  # half of the rows end at each step
+            return logits, after
+
+    rows = generate_ids(Counting(1), ids(), 64, sampling=Sampling(), max_chars=12, seed=0)
+    assert len(list(rows)) == 64
+    assert Counting.widths[:2] == [1, 64]
+    assert Counting.widths[-1] < 16
+
+
+def test_the_seed_decides(names_model):
+    assert names_model.generate(5, seed=1) == names_model.generate(5, seed=1)
+    assert names_model.generate(5, seed=1) != names_model.generate(5, seed=2)
+
+
+def test_nothing_may_be_asked_for(names_model):
+    assert names_model.generate(0) == []
+    assert names_model.generate(2, prefix="ab", max_chars=0) == ["ab", "ab"]
+
+
+def test_the_prefix_is_normalised(names_model):
+    assert names_model.generate(1, prefix="e\u0301", max_chars=0) == ["é"]
+
+
+# --- scores ---
+
+
+def test_a_score_is_the_sum_of_what_each_step_says(names_model):
+    state, total = names_model.step.initial_state(), 0.0
+    for token, target in [(0, "a"), ("a", "b"), ("b", 0)]:
+        token, target = (names_model.vocabulary.ids.get(t, t) for t in (token, target))
+        logits, state = names_model.step.step(ids(token), state)
+        probabilities = np.exp(logits[0].astype(np.float64))
+        total -= np.log(probabilities[target] / probabilities.sum())
+    nats = names_model.score("ab")
+    assert nats.sum() == pytest.approx(total, abs=1e-6)
+    assert len(nats) == 3, "two characters and the end mark"
+
+
+def test_text_has_no_end_mark_to_pay_for(text_model):
+    assert len(text_model.score("abc")) == 3
+    assert len(text_model.score("")) == 0
+
+
+def test_scores_go_on_from_memory(text_model):
+    whole = text_model.score("abcdef")
+    memory = text_model.stream("abc", max_chars=0).memory
+    np.testing.assert_allclose(text_model.score("def", memory), whole[3:], rtol=1e-6)
+
+
+def test_the_likeliest_text_scores_best():
+    model = Scripted(2, 3, 0)
+    good, bad = (score_ids(model, ids(*text)).sum() for text in ((2, 3, 0), (3, 2, 0)))
+    assert good < bad
+
+
+# --- limits ---
+
+
+@pytest.mark.parametrize(
+    ("call", "reason"),
+    [
+        (lambda m: m.generate(-1), "count is -1"),
+        (lambda m: m.generate(10**7), "count is 10000000"),
+        (lambda m: m.generate(1, max_chars=-1), "max-chars is -1"),
+        (lambda m: m.stream(max_chars=10**6), "max-chars is 1000000"),
+        (lambda m: m.generate(1, seed=-1), "seed is -1"),
+        (lambda m: next(m.stream(seed=2**53)), "seed is 9007199254740992"),
+        (lambda m: m.generate(1, temperature=11), "temperature is 11"),
+    ],
+    ids=["count", "too many", "max-chars", "too long", "seed", "large seed", "temperature"],
+)
+def test_a_value_out_of_range_is_refused(names_model, call, reason):
+    with pytest.raises(SettingError, match=reason):
+        call(names_model)
+
+
+def test_an_unknown_prefix_is_refused_before_anything_is_written(names_model):
+    with pytest.raises(VocabularyError, match="does not know 'Ω'"):
+        names_model.stream("aΩ")
+
+
+def test_any_step_model_will_do():
+    """Numbers of any engine: here one that is neither torch nor onnxruntime."""
+    model = Model(Scripted(1, 2, 0, vocab=31), tiny_bundle())
+    assert model.generate(2, temperature=0.0) == [" a", " a"]
+    assert model.score(" a").shape == (3,)
