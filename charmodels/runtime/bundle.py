@@ -154,7 +154,7 @@ def parse_bundle(data: bytes | str, where: str) -> Bundle:
         BundleError: naming `where`, the key and what was expected.
     """
     try:
-        facts = json.loads(data, parse_constant=_finite, parse_float=_finite)
+        facts = json.loads(data)
     except (ValueError, RecursionError) as error:
         raise BundleError(f"{where}: not valid JSON ({error}); export the run again") from error
     if not isinstance(facts, dict) or "format" not in facts:
@@ -261,13 +261,6 @@ def _number(value: Any, key: str) -> float:
     if not isinstance(value, int | float) or isinstance(value, bool) or not math.isfinite(value):
         raise BundleError(f"{key} holds {_shown(value)}; expected a finite number")
     return float(np.float64(value))
-
-
-def _finite(text: str) -> float:
-    """A number of the JSON; NaN and what overflows would be no JSON when written again."""
-    if not math.isfinite(number := float(text)):
-        raise ValueError(f"{text[:20]} is not a finite number")
-    return number
 
 
 def _shown(value: Any) -> str:
