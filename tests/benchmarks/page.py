@@ -1,0 +1,106 @@
+"""How soon the page answers and how much memory it takes: the real server, over loopback.
+
+    python -m tests.benchmarks.page
+
+The client speaks raw HTTP as the browser does: join the queue, read the event stream, stop the
+clock at the first update.
+"""
+
+import asyncio
+import json
+import statistics
+import tempfile
+import time
+import uuid
+from pathlib import Path
+from typing import TypedDict
+
+import httpx
+import psutil
+
+from demo.shelf import SHIPPED
+from tests.serving import served
+from tests.tiny import write_tiny
+
+
+class Row(TypedDict):
+    """One figure beside the limit it has to keep."""
+
+    name: str
+    value: float
+    unit: str
+    limit: float
+
+
+async def first_characters(
+    address: str, model: str, visitors: int, repeats: int = 1, max_chars: int = 500
+) -> list[float]:
+    """Seconds from sending to the first update, for each of `visitors` who come at once."""
+    seconds: list[float] = []
+    limits = httpx.Limits(max_connections=2 * visitors)
+    async with httpx.AsyncClient(base_url=address, timeout=60, limits=limits) as http:
+        config = (await http.get("/config")).json()
+        stream = next(d["id"] for d in config["dependencies"] if d["api_name"] == "stream")
+
+        async def visit(seed: int) -> float:
+            session = uuid.uuid4().hex
+            data = [model, "", 0.8, max_chars, seed]
+            body = {"data": data, "fn_index": stream, "session_hash": session}
+            start = time.perf_counter()
+            (await http.post("/gradio_api/queue/join", json=body)).raise_for_status()
+            first = None
+            address = f"/gradio_api/queue/data?session_hash={session}"
+            async with http.stream("GET", address) as answer:
+                async for line in answer.aiter_lines():
+                    message = json.loads(line[5:])["msg"] if line.startswith("data:") else ""
+                    if message == "process_generating" and first is None:
+                        first = time.perf_counter() - start
+                    if message == "process_completed":
+                        break
+            assert first is not None, "the page answered nothing"
+            return first
+
+        for _ in range(repeats):
+            seconds += await asyncio.gather(*(visit(seed) for seed in range(visitors)))
+    return seconds
+
+
+def rows() -> list[Row]:
+    """The page's figures, measured now: with the shipped bundles, or a stand-in without any."""
+    with tempfile.TemporaryDirectory() as folder:
+        shipped = any(SHIPPED.glob("*/bundle.json"))
+        own = [] if shipped else [write_tiny(Path(folder) / "stand-in", "text", hidden=128)]
+        with served(own) as (address, process):
+            names = httpx.get(f"{address}/config").json()["components"]
+            model = _a_text_model(names, shipped)
+            asyncio.run(first_characters(address, model, 1, repeats=3))  # warm
+            alone = asyncio.run(first_characters(address, model, 1, repeats=30))
+            crowd = asyncio.run(first_characters(address, model, 32, repeats=3))
+            resident = psutil.Process(process.pid).memory_info().rss
+    return [
+        _row("page: first character, 1 visitor", statistics.median(alone) * 1000, "ms", 150),
+        _row("page: first character, 32 visitors", statistics.median(crowd) * 1000, "ms", 1500),
+        _row("page: process memory, all bundles", resident / 1e6, "MB", 300),
+    ]
+
+
+def main() -> None:
+    """Print the figures."""
+    for row in rows():
+        verdict = "ok" if row["value"] <= row["limit"] else "TOO MUCH"
+        print(
+            f"{row['name']:<40} {row['value']:>8.1f} {row['unit']:<3}"
+            f" (limit {row['limit']:g}) {verdict}"
+        )
+
+
+def _row(name: str, value: float, unit: str, limit: float) -> Row:
+    return {"name": name, "value": round(value, 1), "unit": unit, "limit": limit}
+
+
+def _a_text_model(components: list[dict[str, object]], shipped: bool) -> str:
+    return "shakespeare" if shipped else "stand-in"
+
+
+if __name__ == "__main__":
+    main()
