@@ -14,8 +14,12 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
-SHUT = ("upload", "proxy=", "file=", "file/", "stream/", "component_server", "deep_link")
-"""Doors of /gradio_api/ for files, other hosts and saved settings: this page has none of them."""
+OPEN = (
+    *("queue/join", "queue/data", "call/", "run/", "cancel", "reset", "heartbeat/"),
+    *("info", "openapi.json", "startup-events", "theme.css", "app_id", "user", "login_check"),
+)
+"""The doors of /gradio_api/ that the page and its clients use. The others (upload, file, proxy,
+recordings, code editing, saved settings) are shut; a tab that needs one opens it here."""
 
 FORWARDED = (b"x-forwarded-", b"forwarded", b"x-gradio-server")
 """Headers by which a proxy says where the visitor came from; anybody can send them."""
@@ -66,7 +70,7 @@ def guard(behind_proxy: bool) -> list[Middleware]:
 
 def _is_shut(path: str) -> bool:
     _, api, door = path.partition("/gradio_api/")
-    return bool(api) and door.startswith(SHUT)
+    return bool(api) and not door.startswith(OPEN)
 
 
 def _declared_length(scope: Scope) -> int:

@@ -16,6 +16,8 @@ const clear = make("button");
 clear.type = "button";
 memory.append(remembered, clear);
 chat.append(log, memory);
+const failed = make("p", "failed");
+failed.setAttribute("role", "alert");
 log.setAttribute("role", "log");
 log.tabIndex = 0;
 
@@ -244,6 +246,7 @@ charmodels.view = {
   // A message was sent: show it at once.
   begin(message, again) {
     finish();
+    failed.remove();
     frozen = null;
     settle();
     waiting = make("article", "turn waiting");
@@ -273,6 +276,14 @@ charmodels.view = {
     }
     const last = turns().at(-1);
     if (last?.writing && !frozen) keep([...turns().slice(0, -1), { ...last, writing: false }]);
+  },
+
+  // Gradio says so after Stop too, when nothing is awaited any more.
+  fail() {
+    if (!live) return;
+    failed.textContent = charmodels.say("chat.failed");
+    log.append(failed);
+    log.scrollTop = log.scrollHeight;
   },
 
   stop() {

@@ -94,6 +94,10 @@ window.charmodels = (() => {
       page.view?.end();
     },
 
+    fail() {
+      page.view?.fail();
+    },
+
     stop() {
       page.view?.stop();
     },

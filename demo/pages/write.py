@@ -190,6 +190,7 @@ def build_write(speakers: Sequence[Speaker], language: gr.Radio) -> WritePage:
     ).then(**begun)
     redone = transcript.retry(again, js="(...values) => charmodels.begin(values, true)", **writing)
     for event in (sent, picked, redone):
+        event.failure(None, js="() => charmodels.fail()", api_visibility="private")
         event.then(**ended)
     stop.click(
         None,

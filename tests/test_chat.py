@@ -1,0 +1,298 @@
+"""A turn of the chat without Gradio: gathering, memory, seeds, limits, unknown characters."""
+
+import time
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from charmodels.runtime import Memory, Model, load_bundle
+from demo import chat
+from demo.chat import Kept, Refusal, Settings, check_message, check_settings, gather, recall, write
+from demo.shelf import Speaker, likely_letters, open_shelf, size_said
+from tests.tiny import write_tiny
+
+
+@pytest.fixture(scope="module")
+def names(tmp_path_factory: pytest.TempPathFactory) -> Model:
+    return load_bundle(write_tiny(tmp_path_factory.mktemp("names"), "names"))
+
+
+@pytest.fixture(scope="module")
+def text(tmp_path_factory: pytest.TempPathFactory) -> Model:
+    return load_bundle(write_tiny(tmp_path_factory.mktemp("text"), "text"))
+
+
+def last(replies: Iterator[chat.Reply]) -> chat.Reply:
+    *_, reply = replies
+    return reply
+
+
+def same(a: Memory | None, b: Memory | None) -> bool:
+    assert a is not None
+    assert b is not None
+    equal = all(np.array_equal(a.state[name], b.state[name]) for name in a.state)
+    return a.token == b.token and equal
+
+
+class Clock:
+    """A clock that moves on by itself each time it is read."""
+
+    def __init__(self, step: float) -> None:
+        self.now, self.step = 0.0, step
+
+    def __call__(self) -> float:
+        self.now += self.step
+        return self.now
+
+
+# ---- gathering ------------------------------------------------------------------------------
+
+
+def test_the_first_character_comes_at_once_and_the_rest_in_handfuls() -> None:
+    told = list(gather("abcdefghij", every=0.04, clock=Clock(0.01)))
+    assert told[0] == "a"
+    assert told[-1] == "abcdefghij"
+    assert 2 < len(told) < 6
+    assert all(later.startswith(earlier) for earlier, later in pairwise(told))
+
+
+def test_a_quick_model_is_told_of_twice_and_a_slow_one_each_time() -> None:
+    assert list(gather("abcdef", clock=lambda: 0.0)) == ["a", "abcdef"]
+    assert len(list(gather("abcdef", every=0.04, clock=Clock(0.05)))) == 6
+    assert list(gather("")) == []
+
+
+def test_gathering_ends_at_the_deadline() -> None:
+    endless = iter(lambda: "x", "y")
+    told = list(gather(endless, deadline=1.0, clock=Clock(0.01)))
+    assert 10 < len(told[-1]) < 200
+
+
+def test_updates_are_never_200_ms_apart() -> None:
+    def slowly() -> Iterator[str]:
+        for _ in range(12):
+            time.sleep(0.015)
+            yield "x"
+
+    moments = [time.monotonic() for _ in gather(slowly())]
+    assert max(np.diff(moments)) < 0.2
+    assert len(moments) < 12
+
+
+# ---- replies --------------------------------------------------------------------------------
+
+
+def test_names_are_lines_that_start_with_the_message_and_repeat_with_the_seed(names: Model) -> None:
+    settings = Settings(temperature=0.9, max_chars=12, count=7, seed=5)
+    reply = last(write(names, "ma", settings))
+    assert reply.done
+    expected = names.generate(7, prefix="ma", temperature=0.9, max_chars=12, seed=5)
+    assert reply.text == "\n".join(expected)
+    assert reply.text == last(write(names, "ma", settings)).text
+    assert reply.text != last(write(names, "ma", Settings(0.9, 12, 7, seed=6))).text
+    assert reply.memory is None
+
+
+def test_the_first_update_of_names_already_holds_a_letter_of_the_models(names: Model) -> None:
+    first = next(write(names, "ma", Settings(0.9, 12, 3, seed=6)))
+    assert len(first.text) == len("ma") + 1
+
+
+def test_text_goes_on_from_the_memory_and_gives_the_one_after_it(text: Model) -> None:
+    settings = Settings(temperature=0.8, max_chars=60, seed=3)
+    one = last(write(text, "hola", settings))
+    two = last(write(text, " y", settings, one.memory))
+    assert (len(one.text), len(two.text)) == (60, 60)
+    whole = text.stream("hola" + one.text + " y", max_chars=60, seed=3, temperature=0.8)
+    assert two.text == "".join(whole)
+    assert same(two.memory, whole.memory)
+    assert two.text != last(write(text, " y", settings)).text, "without memory it differs"
+
+
+def test_a_random_seed_differs_and_a_given_one_stays() -> None:
+    drawn = {chat.choose_seed(-1) for _ in range(20)}
+    assert len(drawn) > 10
+    assert all(0 <= seed < 1_000_000 for seed in drawn)
+    assert chat.choose_seed(0) == 0
+
+
+def test_a_visitor_who_leaves_stops_the_model(text: Model) -> None:
+    replies = write(text, "a", Settings(0.8, 2000, seed=1))
+    next(replies)
+    replies.close()  # type: ignore[attr-defined]
+    with pytest.raises(StopIteration):
+        next(replies)
+
+
+# ---- memory is what the page shows -------------------------------------------------------------
+
+
+def test_recall_of_nothing_is_the_beginning(text: Model) -> None:
+    assert recall(text, "m", "") is None
+
+
+def test_after_stop_the_memory_is_that_of_the_characters_shown(text: Model) -> None:
+    reply = last(write(text, "hola", Settings(0.8, 50, seed=3)))
+    assert reply.memory is not None
+    kept = [Kept("m", "hola" + reply.text, reply.memory)]
+    shown = reply.text[:17]
+    expected = text.stream("hola" + shown, max_chars=0).memory
+    assert same(recall(text, "m", "hola" + shown, kept), expected)
+    assert not same(recall(text, "m", "hola" + shown, kept), reply.memory)
+
+
+def test_a_kept_memory_is_used_and_read_on_from(text: Model) -> None:
+    start = text.stream("abc", max_chars=0).memory
+    kept = [Kept("m", "abc", start)]
+    assert recall(text, "m", "abc", kept) is start
+    assert same(recall(text, "m", "abcdef", kept), text.stream("abcdef", max_chars=0).memory)
+    assert recall(text, "another", "abc", kept) is not start, "another model's memory is not ours"
+
+
+def test_only_the_end_of_an_overlong_chat_is_read_again(
+    text: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(chat, "MAX_SAID", 10)
+    expected = text.stream("b" * 10, max_chars=0).memory
+    assert same(recall(text, "m", "a" * 50 + "b" * 10), expected)
+
+
+# ---- what a visitor may send --------------------------------------------------------------------
+
+
+def test_unknown_characters_are_named_in_both_languages(names: Model) -> None:
+    with pytest.raises(Refusal) as caught:
+        check_message(names, "a7\x00日\u202e")
+    for character in ("«7»", "U+0000", "«日»", "U+202E"):
+        assert character in caught.value.said("es")
+        assert character in caught.value.said("en")
+    assert "no conoce" in caught.value.said("es")
+    assert str(caught.value) == caught.value.said("en")
+
+
+def test_a_respelling_the_model_knows_is_offered(names: Model) -> None:
+    with pytest.raises(Refusal) as caught:
+        check_message(names, "SAN")
+    assert "«san»" in caught.value.said("es")
+
+
+def test_a_message_is_read_composed_and_at_most_so_long(names: Model) -> None:
+    assert check_message(names, "n\u0303") == "ñ"
+    assert check_message(names, "a" * chat.MAX_MESSAGE)
+    with pytest.raises(Refusal, match="501"):
+        check_message(names, "a" * (chat.MAX_MESSAGE + 1))
+    with pytest.raises(Refusal, match="not text"):
+        check_message(names, ["a"])
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [
+        ("temperature", 2.1),
+        ("temperature", -0.1),
+        ("temperature", float("nan")),
+        ("temperature", "hot"),
+        ("temperature", True),
+        ("max_chars", 0),
+        ("max_chars", 101),
+        ("max_chars", 10.5),
+        ("max_chars", 10**400),
+        ("count", 0),
+        ("count", 21),
+        ("seed", -2),
+        ("seed", 2**53),
+        ("seed", "seven"),
+        pytest.param("seed", 10**5000, id="a number too long to print"),
+    ],
+)
+def test_settings_out_of_range_are_refused_by_name(
+    names: Model, setting: str, value: object
+) -> None:
+    wanted = {"temperature": 1, "max_chars": 10, "count": 3, "seed": 0, setting: value}
+    with pytest.raises(Refusal, match=setting) as caught:
+        check_settings(names, **wanted)
+    assert caught.value.said("es")
+    assert len(str(caught.value)) < 200
+
+
+def test_settings_left_out_are_the_bundles(names: Model, text: Model) -> None:
+    assert check_settings(names, None, None) == Settings(0.8, 40, 1, -1)
+    assert check_settings(text, 1, 2000, 1, 9) == Settings(1.0, 2000, 1, 9)
+
+
+# ---- the shelf ----------------------------------------------------------------------------------
+
+
+def test_own_bundles_come_first_and_names_stay_apart(tmp_path: Path) -> None:
+    shipped = tmp_path / "shipped"
+    for name in ("shakespeare", "zebra", "mx_municipios"):
+        write_tiny(shipped / name, "text" if name == "shakespeare" else "names")
+    own = [write_tiny(tmp_path / "zebra"), write_tiny(tmp_path / "other" / "zebra")]
+    speakers = open_shelf(own, shipped)
+    assert [s.name for s in speakers] == [
+        "zebra",
+        "zebra-2",
+        "mx_municipios",
+        "shakespeare",
+        "zebra-3",
+    ]
+    again = open_shelf([shipped / "shakespeare"], shipped)
+    assert [s.name for s in again] == ["shakespeare", "mx_municipios", "zebra"]
+    assert again[0].title("en") == "Shakespeare"
+
+
+def test_a_run_folder_and_an_empty_shelf_are_told_apart(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / "run.json").write_text("{}", encoding="utf-8")
+    with pytest.raises(ValueError, match=r"run folder.*python -m export"):
+        open_shelf([run], tmp_path)
+    with pytest.raises(ValueError, match="no bundle"):
+        open_shelf([], tmp_path)
+
+
+def test_beginnings_can_be_read_by_their_model(names: Model) -> None:
+    speaker = Speaker("mx_municipios", names, 1000, shipped=True)
+    assert speaker.beginnings() == ("",), "the tiny model knows no capitals"
+    own = Speaker("mine", names, 1000, shipped=False)
+    assert own.beginnings() == (*likely_letters(names), "")
+    assert all(letter.isalpha() for letter in likely_letters(names))
+    assert len(likely_letters(names)) == 4
+
+
+def test_a_card_escapes_what_a_bundle_says_and_bears_any_type(tmp_path: Path) -> None:
+    folder = write_tiny(tmp_path / "hostile")
+    path = folder / "bundle.json"
+    for title in ("<img src=x onerror=alert(1)>", {"es": "<b>"}, 7, None, ["<i>"], {"es": 3}, {}):
+        facts = load_facts(path)
+        facts["provenance"] = {"dataset_title": title, "licence": title, "credit": "x\x00\u202e"}
+        facts["metrics"] = {"parameters": title, "bits_per_char": 1e400}
+        path.write_text(dump(facts), encoding="utf-8")
+        speaker = open_shelf([folder], tmp_path / "none")[0]
+        for language in ("es", "en"):
+            card = speaker.card(language)  # type: ignore[arg-type]
+            assert "<img" not in card
+            assert "<b>" not in card
+            assert "\x00" not in card
+            assert speaker.title(language)  # type: ignore[arg-type]
+
+
+def test_sizes_are_said_in_kb_and_mb() -> None:
+    assert size_said("es", 410_400) == "410 kB"
+    assert size_said("en", 1_940_000) == "1.9 MB"
+
+
+def load_facts(path: Path) -> dict[str, object]:
+    import json
+
+    facts: dict[str, object] = json.loads(path.read_text(encoding="utf-8"))
+    return facts
+
+
+def dump(facts: object) -> str:
+    import json
+
+    return json.dumps(facts)

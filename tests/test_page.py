@@ -1,0 +1,708 @@
+"""The real page: a server in a process without torch, driven by programs and by Chromium."""
+
+import asyncio
+import json
+import re
+import signal
+import subprocess
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, ClassVar
+from unittest import mock
+
+import httpx
+import pytest
+
+from charmodels.runtime import Model, load_bundle
+from tests import tiny
+from tests.browser import open_browser
+from tests.serving import served
+
+MARKS = "<>&*_$`{}[]()\"'=/.:;!?#%\\|~^+-0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ¿¡áíóú"
+"""Characters by which a page could be broken: these models know them all."""
+
+HOSTILE = "<img src=x onerror=alert(1)>"
+
+
+@dataclass(frozen=True)
+class Site:
+    """Where the page is served, by which process, and its models as Python opens them."""
+
+    address: str
+    process: subprocess.Popen[str]
+    models: dict[str, Model]
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """A page with three small models: `towns` (names), `poem` (text), `slow` (text, 1 ms each)."""
+    folder = tmp_path_factory.mktemp("bundles")
+    symbols = tuple(dict.fromkeys((*tiny.SYMBOLS, *MARKS)))
+    with mock.patch.object(tiny, "SYMBOLS", tuple(s for s in symbols if s != "\n")):
+        tiny.write_tiny(folder / "towns", "names")
+    with mock.patch.object(tiny, "SYMBOLS", symbols):
+        tiny.write_tiny(folder / "poem", "text", seed=1)
+        tiny.write_tiny(folder / "slow", "text", hidden=896, seed=2)
+    for name, kind in (("towns", HOSTILE), ("poem", "Un poema"), ("slow", "Despacio")):
+        change_bundle(folder / name, kind)
+    names = ("towns", "poem", "slow")
+    models = {name: load_bundle(folder / name) for name in names}
+    with served([folder / name for name in names]) as (address, process):
+        yield Site(address, process, models)
+
+
+def change_bundle(folder: Path, title: str) -> None:
+    path = folder / "bundle.json"
+    facts = json.loads(path.read_text(encoding="utf-8"))
+    facts["provenance"] = {"dataset_title": title, "licence": "CC0", "credit": title}
+    path.write_text(json.dumps(facts), encoding="utf-8")
+
+
+# ---- programs -----------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def client(site: Site) -> Any:
+    from gradio_client import Client
+
+    return Client(site.address, verbose=False)
+
+
+def test_models_are_listed_own_first(client: Any) -> None:
+    assert client.predict(api_name="/models")[:3] == ["towns", "poem", "slow"]
+
+
+def test_a_stream_grows_over_several_updates_and_is_the_models(site: Site, client: Any) -> None:
+    job = client.submit("slow", "hola", 0.8, 600, 7, api_name="/stream")
+    told = list(job)
+    assert len(told) >= 4, f"only {len(told)} updates"
+    assert all(b.startswith(a) for a, b in pairwise(told))
+    expected = site.models["slow"].stream("hola", temperature=0.8, max_chars=600, seed=7)
+    assert told[-1] == "hola" + "".join(expected)
+
+
+def test_a_name_streams_with_its_prefix_and_the_same_seed_gives_the_same(
+    site: Site, client: Any
+) -> None:
+    expected = site.models["towns"].generate(1, prefix="ma", temperature=0.9, max_chars=20, seed=3)
+    for _ in range(2):
+        assert client.predict("towns", "ma", 0.9, 20, 3, api_name="/stream") == expected[0]
+    drawn = {client.predict("poem", "", 1.0, 50, -1, api_name="/stream") for _ in range(3)}
+    assert len(drawn) == 3
+
+
+def test_defaults_suit_every_model(client: Any) -> None:
+    for name in client.predict(api_name="/models"):
+        assert client.predict(name, api_name="/stream")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (("nobody", "a", 0.8, 10, 1), "no model called"),
+        (({"a": 1}, "a", 0.8, 10, 1), "no model called"),
+        (("poem", "a" * 501, 0.8, 10, 1), "501 characters"),
+        (("poem", "日", 0.8, 10, 1), "does not know «日»"),
+        (("poem", "a\x00b\x07", 0.8, 10, 1), r"does not know U\+0000, U\+0007"),
+        (("poem", ["a"], 0.8, 10, 1), "not text"),
+        (("poem", None, 0.8, 10, 1), "not text"),
+        (("poem", "a", 2.5, 10, 1), "temperature is 2.5"),
+        (("poem", "a", "hot", 10, 1), "temperature is 'hot'"),
+        (("poem", "a", 0.8, 2001, 1), "max_chars is 2001"),
+        (("towns", "a", 0.8, 101, 1), "max_chars is 101"),
+        (("poem", "a", 0.8, 1e400, 1), "max_chars"),
+        (("poem", "a", 0.8, 10, -2), "seed is -2"),
+        (("poem", "a", 0.8, 10, 2**53), "seed is 9007199254740992"),
+        (("poem", "a", 0.8, 10, {}), "seed is {}"),
+    ],
+)
+def test_wrong_input_is_refused_in_plain_words(
+    site: Site, arguments: tuple[Any, ...], reason: str
+) -> None:
+    body = json.dumps({"data": arguments}).encode()
+    headers = {"content-type": "application/json"}
+    with httpx.Client(base_url=f"{site.address}/gradio_api", timeout=20) as http:
+        answer = http.post("/call/stream", content=body, headers=headers)
+        if answer.status_code != 200:
+            assert answer.status_code in (400, 422), "Infinity is no JSON"
+            return
+        told = http.get(f"/call/stream/{answer.json()['event_id']}").text
+    assert "event: error" in told
+    assert re.search(reason, json.loads(told.split("data: ")[-1])["error"])
+    assert "Traceback" not in told
+
+
+def dependency(address: str, name: str) -> int:
+    config = httpx.get(f"{address}/config").json()
+    return int(next(d["id"] for d in config["dependencies"] if d["api_name"] == name))
+
+
+def test_only_models_and_stream_are_public(site: Site, client: Any) -> None:
+    info = httpx.get(f"{site.address}/gradio_api/info").json()
+    assert set(info["named_endpoints"]) == {"/models", "/stream"}
+    assert not info["unnamed_endpoints"]
+    parameters = info["named_endpoints"]["/stream"]["parameters"]
+    assert [p["parameter_name"] for p in parameters] == [
+        "model",
+        "prefix",
+        "temperature",
+        "max_chars",
+        "seed",
+    ]
+
+
+# ---- a page that strangers can reach ------------------------------------------------------------
+
+TRAVERSALS = [
+    "/gradio_api/file=/etc/passwd",
+    "/gradio_api/file=../../../../etc/passwd",
+    "/gradio_api/file/etc/passwd",
+    "/gradio_api/proxy=http://127.0.0.1:1/",
+    "/gradio_api/proxy=https://example.hf.space/",
+    "/gradio_api/file=http://127.0.0.1:1/",
+    "/gradio_api/component_server",
+    "/gradio_api/deep_link?session_hash=a",
+    "/gradio_api/stream/a/b/c/playlist-file",
+    "/static/..%2f..%2f..%2f..%2fetc/passwd",
+    "/assets/..%2f..%2f__init__.py",
+    "/svelte/..%2f..%2f..%2f__init__.py",
+    "/theme.css/../../etc/passwd",
+    "/monitoring",
+    "/monitoring/summary",
+    "/gradio_api/runs",
+    "/gradio_api/run-history/buckets",
+    "/gradio_api/vibe-code",
+    "//gradio_api/file=/etc/passwd",
+    "/gradio_api//file=/etc/passwd",
+    "/gradio_api/%66ile=/etc/passwd",
+]
+
+
+@pytest.mark.parametrize("path", TRAVERSALS)
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_files_other_hosts_and_unused_doors_are_shut(site: Site, path: str, method: str) -> None:
+    answer = httpx.request(method, site.address + path, follow_redirects=False)
+    assert answer.status_code in (307, 400, 403, 404, 405), f"{path}: {answer.status_code}"
+    assert "root:" not in answer.text
+
+
+def test_nothing_can_be_uploaded_and_long_requests_are_refused(site: Site) -> None:
+    upload = f"{site.address}/gradio_api/upload"
+    assert httpx.post(upload, files={"files": ("a.txt", b"a")}).status_code == 403
+    call = f"{site.address}/gradio_api/call/stream"
+    assert httpx.post(call, content=b"x" * (2 * 2**20 + 1)).status_code == 413
+
+    def endless() -> Iterator[bytes]:
+        yield b"{}"
+
+    assert httpx.post(call, content=endless()).status_code == 411
+
+
+def test_a_foreign_page_gets_no_answer_and_a_stranger_cannot_move_the_page(site: Site) -> None:
+    foreign = {"origin": "https://example.com"}
+    answer = httpx.get(f"{site.address}/config", headers=foreign)
+    assert "access-control-allow-origin" not in answer.headers
+    moved = {
+        "x-forwarded-host": "example.com",
+        "x-forwarded-proto": "https",
+        "x-gradio-server": "http://example.com",
+    }
+    assert "example.com" not in httpx.get(f"{site.address}/config", headers=moved).text
+    policy = answer.headers["content-security-policy"]
+    assert policy.startswith("default-src 'self'")
+
+
+def test_direct_calls_that_step_round_the_queue_are_refused(site: Site) -> None:
+    answer = httpx.post(
+        f"{site.address}/gradio_api/run/stream", json={"data": ["poem", "a", 0.8, 10, 1]}
+    )
+    assert answer.status_code == 404
+
+
+def test_strange_bodies_get_a_plain_refusal(site: Site) -> None:
+    join = f"{site.address}/gradio_api/queue/join"
+    stream = dependency(site.address, "stream")
+    for body in (
+        {},
+        {"data": []},
+        {"data": "x", "fn_index": stream, "session_hash": "a"},
+        {"data": [], "fn_index": 99999, "session_hash": "b"},
+        {"data": [], "fn_index": -1, "session_hash": "c"},
+        {"data": [], "fn_index": "stream", "session_hash": "d"},
+        [],
+    ):
+        status = httpx.post(join, json=body).status_code
+        assert 200 <= status <= 503, body
+        assert status == 200 or status >= 400, body
+    assert httpx.get(site.address).status_code == 200
+
+
+def test_a_client_that_vanishes_leaves_the_page_well(site: Site, client: Any) -> None:
+    stream = dependency(site.address, "stream")
+    for _ in range(6):  # more than write at once
+        session = uuid.uuid4().hex
+        body = {"data": ["slow", "a", 0.8, 2000, 1], "fn_index": stream, "session_hash": session}
+        httpx.post(f"{site.address}/gradio_api/queue/join", json=body).raise_for_status()
+        data = f"{site.address}/gradio_api/queue/data?session_hash={session}"
+        with httpx.stream("GET", data) as answer:
+            next(answer.iter_lines())
+    assert client.predict("towns", "a", 0.8, 10, 1, api_name="/stream").startswith("a")
+
+
+@pytest.mark.slow
+def test_a_flood_of_300_joins_is_answered_with_200_or_503(site: Site, client: Any) -> None:
+    stream = dependency(site.address, "stream")
+
+    async def flood() -> list[int]:
+        limits = httpx.Limits(max_connections=300)
+        async with httpx.AsyncClient(limits=limits, timeout=60) as http:
+
+            async def join() -> int:
+                body = {
+                    "data": ["poem", "a", 0.8, 200, 1],
+                    "fn_index": stream,
+                    "session_hash": uuid.uuid4().hex,
+                }
+                answer = await http.post(f"{site.address}/gradio_api/queue/join", json=body)
+                return answer.status_code
+
+            return await asyncio.gather(*(join() for _ in range(300)))
+
+    assert set(asyncio.run(flood())) <= {200, 503}
+    assert client.predict("towns", "a", 0.8, 10, 1, api_name="/stream").startswith("a")
+
+
+@pytest.mark.slow
+def test_32_visitors_at_once_are_all_served(site: Site) -> None:
+    from tests.benchmarks.page import first_characters
+
+    seconds = asyncio.run(first_characters(site.address, "poem", visitors=32))
+    assert len(seconds) == 32
+    assert sorted(seconds)[16] <= 1.5
+
+
+# ---- the command --------------------------------------------------------------------------------
+
+
+def test_ctrl_c_ends_the_page_cleanly(tmp_path: Path) -> None:
+    bundle = tiny.write_tiny(tmp_path / "mine")
+    with served([bundle, "--port", str(free_port())]) as (address, process):
+        assert httpx.get(address).status_code == 200
+        process.send_signal(signal.SIGINT)
+        assert process.wait(15) == 0
+
+
+def test_a_taken_port_and_a_wrong_path_are_one_line_errors(
+    site: Site, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from demo.__main__ import main
+
+    bundle = tiny.write_tiny(tmp_path / "mine")
+    port = site.address.rsplit(":", 1)[1]
+    for arguments in ([str(bundle), "--port", port], [str(tmp_path)], [str(bundle), "--port", "0"]):
+        assert main(arguments) == 1
+        said = capsys.readouterr()
+        assert said.out == ""
+        assert said.err.startswith("error: ")
+        assert said.err.count("\n") == 1
+    with pytest.raises(SystemExit) as caught:
+        main(["--nope"])
+    assert caught.value.code == 2
+
+
+def free_port() -> int:
+    import socket
+
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+# ---- a browser ----------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def chrome() -> Iterator[Any]:
+    with open_browser() as opened:
+        yield opened
+
+
+@dataclass
+class Visitor:
+    """One visitor in a browser of their own; counts what must not happen."""
+
+    tab: Any
+    complaints: list[str] = field(default_factory=list)
+    WIDE: ClassVar[dict[str, int]] = {"width": 1280, "height": 860}
+
+    def open(self, address: str) -> None:
+        self.tab.goto(address)
+        self.tab.wait_for_selector("html.ready", state="attached")
+
+    def choose(self, model: str) -> None:
+        self.tab.locator(f"#model input[value={model}]").check(force=True)
+        self.tab.wait_for_function(
+            "kind => charmodels.kind === kind", arg="names" if model == "towns" else "text"
+        )
+        title = {"towns": HOSTILE, "poem": "Un poema", "slow": "Despacio"}[model]
+        self.tab.wait_for_function(
+            "title => document.querySelector('.card h2').textContent === title", arg=title
+        )
+
+    def set(self, setting: str, value: str) -> None:
+        box = self.tab.locator(f"#{setting} textarea, #{setting} input[type=number]")
+        box.fill(value)
+        box.press("Tab")
+
+    def send(self, message: str) -> None:
+        self.tab.locator("#message textarea").fill(message)
+        self.tab.locator("#message textarea").press("Enter")
+
+    def idle(self) -> None:
+        self.tab.wait_for_selector("html:not(.writing)", state="attached", timeout=20_000)
+
+    def say(self, message: str) -> str:
+        """Send, wait for the whole reply, and give it."""
+        before = self.tab.locator(".turn:not(.waiting)").count()
+        self.send(message)
+        self.tab.wait_for_function(
+            "n => document.querySelectorAll('.turn:not(.waiting)').length > n", arg=before
+        )
+        self.idle()
+        return self.reply()
+
+    def reply(self) -> str:
+        """What the model wrote in the last turn, as shown; names are lines with their prefix."""
+        last = self.tab.locator(".turn").last
+        if last.locator("li").count():
+            return "\n".join(last.locator("li").all_text_contents())
+        return str(last.locator(".own").text_content())
+
+
+Visit = Callable[..., Visitor]
+
+
+@pytest.fixture(scope="module")
+def profile(chrome: Any) -> Callable[..., Any]:
+    """A browser profile with these options, made once: a warm cache opens the page in half."""
+    made: dict[str, Any] = {}
+
+    def opened(**options: Any) -> Any:
+        key = repr(sorted(options.items()))
+        if key not in made:
+            made[key] = chrome.new_context(**options)
+            made[key].set_default_timeout(15_000)
+        return made[key]
+
+    return opened
+
+
+@pytest.fixture
+def visit(site: Site, profile: Callable[..., Any]) -> Iterator[Visit]:
+    """Opens the page as a new visitor; at the end nobody may have complained."""
+    visitors: list[Visitor] = []
+
+    def new(locale: str = "es-MX", **options: Any) -> Visitor:
+        calm = {"viewport": Visitor.WIDE, "reduced_motion": "reduce"}
+        window = profile(locale=locale, **{**calm, **options})
+        visitor = Visitor(window.new_page())
+        visitors.append(visitor)
+        complain = visitor.complaints.append
+
+        def asked(request: Any) -> None:
+            if not request.url.startswith((site.address + "/", "data:", "blob:")):
+                complain(f"asked another host: {request.url}")
+
+        def logged(message: Any) -> None:
+            if message.type in ("error", "warning"):
+                complain(f"console {message.type}: {message.text}")
+
+        visitor.tab.on("request", asked)
+        visitor.tab.on("console", logged)
+        visitor.tab.on("pageerror", lambda error: complain(f"script: {error}"))
+        visitor.tab.on("dialog", lambda dialog: complain(f"dialog: {dialog.message}"))
+        visitor.open(site.address)
+        return visitor
+
+    yield new
+    complaints = [complaint for visitor in visitors for complaint in visitor.complaints]
+    for visitor in visitors:
+        visitor.tab.evaluate("localStorage.clear()")
+        visitor.tab.close()
+    assert not complaints
+
+
+def test_a_reply_grows_letter_by_letter_and_shows_its_seed(site: Site, visit: Visit) -> None:
+    ana = visit(reduced_motion="no-preference")
+    ana.choose("slow")
+    ana.set("seed", "7")
+    ana.set("length", "400")
+    ana.tab.evaluate(
+        """() => {
+          window.lengths = new Set();
+          const look = () => lengths.add(document.querySelector('.own')?.textContent.length ?? 0);
+          new MutationObserver(look).observe(document.querySelector('.log'),
+            { childList: true, subtree: true, characterData: true });
+        }"""
+    )
+    reply = ana.say("hola")
+    lengths = ana.tab.evaluate("[...lengths].sort((a, b) => a - b)")
+    assert len([n for n in lengths if 0 < n < 400]) >= 5
+    model = site.models["slow"]
+    assert reply == "".join(model.stream("hola", max_chars=400, seed=7))
+    assert "semilla 7" in ana.tab.locator(".turn footer .facts").inner_text()
+    assert ana.tab.locator(".log").get_attribute("aria-busy") == "false"
+
+
+def test_names_come_one_a_line_as_many_as_asked(site: Site, visit: Visit) -> None:
+    ana = visit()
+    ana.set("seed", "11")
+    ana.set("count", "6")
+    lines = ana.say("ma")
+    assert lines == "\n".join(site.models["towns"].generate(6, prefix="ma", seed=11))
+    assert ana.tab.locator("li .given").first.text_content() == "ma"
+
+
+def test_memory_carries_over_and_is_forgotten(site: Site, visit: Visit) -> None:
+    ana = visit("en-US")
+    model = site.models["poem"]
+    ana.choose("poem")
+    ana.set("seed", "5")
+    ana.set("length", "80")
+    one = ana.say("hola ")
+    two = ana.say("")
+    memory = model.stream("hola " + one, max_chars=0).memory
+    assert two == "".join(model.stream("", memory=memory, max_chars=80, seed=5))
+    alone = "".join(model.stream("", max_chars=80, seed=5))
+    assert two != alone
+    assert ana.tab.locator(".memory span").inner_text() == "Remembers 165 characters of this chat."
+    ana.tab.get_by_role("button", name="Forget").click()
+    assert ana.tab.locator(".turn").count() == 0
+    assert ana.tab.locator(".memory span").inner_text() == "Its memory is empty."
+    assert ana.say("") == alone
+
+
+@pytest.mark.parametrize("motion", ["no-preference", "reduce"])
+def test_stop_stops_and_the_memory_is_that_of_the_letters_shown(
+    site: Site, visit: Visit, motion: str
+) -> None:
+    ana = visit(reduced_motion=motion)
+    model = site.models["slow"]
+    ana.choose("slow")
+    ana.set("length", "2000")
+    ana.send("a")
+    ana.tab.wait_for_function("(document.querySelector('.own')?.textContent.length ?? 0) > 20")
+    ana.tab.get_by_role("button", name="Parar").click()
+    ana.idle()
+    shown = ana.reply()
+    assert 20 < len(shown) < 2000
+    ana.tab.wait_for_timeout(700)
+    assert ana.reply() == shown
+    assert "parado" in ana.tab.locator(".turn footer .facts").inner_text()
+    ana.set("seed", "3")
+    ana.set("length", "60")
+    after = ana.say("b")
+    memory = model.stream("a" + shown, max_chars=0).memory
+    assert after == "".join(model.stream("b", memory=memory, max_chars=60, seed=3))
+    assert ana.tab.locator(".own").first.text_content() == shown
+
+
+def test_again_writes_the_last_reply_anew_from_the_memory_before_it(
+    site: Site, visit: Visit
+) -> None:
+    ana = visit()
+    model = site.models["poem"]
+    ana.choose("poem")
+    ana.set("length", "60")
+    one = ana.say("uno")
+    two = ana.say("dos")
+    assert ana.tab.get_by_role("button", name="Otra vez").count() == 1
+    ana.set("seed", "99")
+    ana.tab.get_by_role("button", name="Otra vez").click()
+    ana.tab.get_by_text("semilla 99").wait_for()
+    ana.idle()
+    assert ana.tab.locator(".turn").count() == 2
+    memory = model.stream("uno" + one, max_chars=0).memory
+    again = "".join(model.stream("dos", memory=memory, max_chars=60, seed=99))
+    assert ana.reply() == again != two
+
+
+def test_a_second_visitors_chat_is_not_disturbed(site: Site, visit: Visit) -> None:
+    ana, ben = visit(), visit("en-US")
+    for visitor, seed in ((ana, "1"), (ben, "2")):
+        visitor.choose("slow")
+        visitor.set("seed", seed)
+        visitor.set("length", "300")
+    ana.send("hola")
+    ben.send("adios")
+    for visitor, message, seed in ((ana, "hola", 1), (ben, "adios", 2)):
+        visitor.tab.locator(".turn:not(.waiting)").wait_for()
+        visitor.idle()
+        expected = site.models["slow"].stream(message, max_chars=300, seed=seed)
+        assert visitor.reply() == "".join(expected)
+        assert visitor.tab.locator(".turn").count() == 1
+
+
+def test_both_languages_and_the_switch_is_remembered(visit: Visit) -> None:
+    ana = visit("es-MX")
+    assert ana.tab.locator("html").get_attribute("lang") == "es"
+    assert ana.tab.get_by_role("button", name="Escribir").is_visible()
+    ana.say("ma")
+    ana.tab.get_by_role("radio", name="English").check(force=True)
+    ana.tab.get_by_role("button", name="Write", exact=True).wait_for()
+    ana.tab.wait_for_function("document.documentElement.lang === 'en'")
+    body = ana.tab.locator("body").inner_text()
+    for sentence in ("Parameters", "Temperature", "How many names", "Seed", "Clear the chat"):
+        assert sentence in body
+    assert ana.tab.get_by_label("Your beginning").is_visible()
+    assert ana.tab.locator(".turn").count() == 1, "the chat stays"
+    assert re.search(r"seed \d+", ana.tab.locator(".turn footer").inner_text())
+    ana.tab.reload()
+    ana.tab.wait_for_selector("html.ready", state="attached")
+    assert ana.tab.get_by_role("button", name="Write", exact=True).is_visible()
+    assert ana.tab.title().endswith("letter by letter")
+    assert visit("fr-FR").tab.get_by_role("button", name="Write", exact=True).is_visible()
+
+
+def test_unknown_characters_are_named_and_the_message_stays(visit: Visit) -> None:
+    ana = visit()
+    ana.send("ma日€")
+    alert = ana.tab.get_by_role("alert")
+    alert.wait_for()
+    assert "«日», «€»" in alert.inner_text()
+    assert ana.tab.locator("#message textarea").input_value() == "ma日€"
+    ana.idle()
+    assert ana.tab.locator(".turn").count() == 0
+    ana.say("ma")
+    assert ana.tab.get_by_role("alert").count() == 0
+
+
+@pytest.mark.parametrize(
+    "message", [HOSTILE, "${alert(1)}", "{{this}} `a` </script>", "*a* _b_ &lt; <b>", "$$x^2$$"]
+)
+def test_marks_in_a_message_are_ordinary_characters(visit: Visit, message: str) -> None:
+    ana = visit()
+    ana.set("count", "2")
+    ana.say(message)
+    assert ana.tab.locator(".bubble").text_content() == message
+    assert ana.tab.locator("li .given").all_text_contents() == [message, message]
+    assert ana.tab.locator("#chat img, #chat b, #chat em, #chat script").count() == 0
+
+
+def test_what_a_bundle_says_of_itself_is_text(visit: Visit) -> None:
+    ana = visit()
+    assert ana.tab.locator(".card h2").text_content() == HOSTILE
+    assert ana.tab.locator("#card img, #model img").count() == 0
+
+
+def test_line_ends_are_shown(site: Site, visit: Visit) -> None:
+    ana = visit()
+    ana.choose("poem")
+    ana.set("seed", "2")
+    ana.set("length", "400")
+    reply = ana.say("a")
+    assert reply.count("\n") > 3
+    lines = ana.tab.locator(".own").evaluate("node => node.innerText.split('\\n').length")
+    assert lines >= reply.count("\n")
+
+
+@pytest.mark.parametrize("locale", ["es-MX", "en-US"])
+def test_a_phone_never_scrolls_sideways(visit: Visit, locale: str) -> None:
+    ana = visit(locale, viewport={"width": 360, "height": 740}, has_touch=True, is_mobile=True)
+    wide = "document.documentElement.scrollWidth"
+    assert ana.tab.evaluate(wide) == 360
+    ana.set("length", "100")
+    ana.say("a" * 300)
+    assert ana.tab.evaluate(wide) == 360
+    ana.choose("poem")
+    ana.say("b" * 200)
+    assert ana.tab.evaluate(wide) == 360
+    assert ana.tab.locator("#message textarea").is_visible()
+
+
+def test_the_page_works_with_keys_alone(visit: Visit) -> None:
+    ana = visit()
+    keys = ana.tab.keyboard
+    ana.tab.locator("#message textarea").focus()
+    keys.type("ma")
+    keys.press("Enter")
+    ana.tab.locator(".turn:not(.waiting)").wait_for()
+    ana.idle()
+    ana.tab.locator("#model input").first.focus()
+    keys.press("ArrowDown")
+    ana.tab.wait_for_function("document.querySelector('.card h2').textContent === 'Un poema'")
+    ana.tab.locator(".beginnings button").first.focus()
+    keys.press("Enter")
+    ana.tab.wait_for_function("document.querySelectorAll('.turn.text').length === 1")
+    ana.idle()
+    ana.choose("slow")
+    ana.set("length", "2000")
+    ana.send("a")
+    ana.tab.wait_for_selector(".turn.live")
+    keys.press("Escape")
+    ana.idle()
+    assert len(ana.reply()) < 2000
+
+
+def test_everything_that_can_be_used_has_a_name(visit: Visit) -> None:
+    ana = visit("en-US")
+    ana.say("ma")
+    tree = ana.tab.locator("body").aria_snapshot()
+    roles = "button|textbox|slider|spinbutton|radio|link|log"
+    nameless = re.findall(rf"^\s*- (?:{roles})(?!\s*['\"])(?::.*)?$", tree, re.MULTILINE)
+    assert not nameless
+    for named in ('log "Chat with the model"', 'group "Model"', 'group "Language of the page"'):
+        assert named in tree
+    assert "input for" not in tree
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_text_stands_out_from_its_ground(visit: Visit, scheme: str) -> None:
+    ana = visit(color_scheme=scheme)
+    ana.say("ma")
+    for selector in (".bubble", ".reply", ".facts", ".copy", ".card dt", "#send", ".given", "h1"):
+        contrast = ana.tab.locator(selector).first.evaluate(CONTRAST)
+        assert contrast >= 4.5, f"{selector} in {scheme}: {contrast:.1f}"
+
+
+CONTRAST = """node => {
+  const parse = (text) => text.match(/[\\d.]+/g).map(Number);
+  const light = ([r, g, b]) => {
+    const [x, y, z] = [r, g, b].map((c) => c / 255)
+      .map((c) => (c <= 0.03928 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4));
+    return 0.2126 * x + 0.7152 * y + 0.0722 * z;
+  };
+  let ground = node;
+  let fill = parse(getComputedStyle(ground).backgroundColor);
+  while (fill.length === 4 && fill[3] === 0) {
+    ground = ground.parentElement;
+    fill = parse(getComputedStyle(ground ?? document.body).backgroundColor);
+  }
+  const [a, b] = [light(parse(getComputedStyle(node).color)), light(fill)].sort((p, q) => q - p);
+  return (a + 0.05) / (b + 0.05);
+}"""
+
+
+# ---- the guards can fail ------------------------------------------------------------------------
+
+
+def test_the_guard_against_torch_can_fail() -> None:
+    from tests.serving import WITHOUT_TORCH
+
+    code = WITHOUT_TORCH.format(root=str(Path(__file__).parents[1])).split("from demo")[0]
+    done = subprocess.run(
+        ["python", "-c", code + "import torch"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert "torch" in done.stderr
+
+
+def test_the_guard_against_other_hosts_can_fail(site: Site, visit: Visit) -> None:
+    ana = visit()
+    ana.tab.evaluate("fetch('http://127.0.0.1:9/elsewhere').catch(() => null)")
+    ana.tab.wait_for_timeout(200)
+    assert any("elsewhere" in complaint for complaint in ana.complaints)
+    ana.complaints.clear()
