@@ -123,6 +123,7 @@ class Stream(Iterator[int]):
         memory = memory or Memory(model.initial_state())
         self._walker = walk(model, memory.state)
         self._unread = [memory.token, *beginning.tolist()]
+        self._token, self._logits = np.zeros(1, dtype=np.int64), np.empty((1, 0), np.float32)
         self._sampling, self._seed, self._row = sampling, seed, np.array([row])
         self._max_chars, self._position = max_chars, 0
         self._endless, self._may_end = endless, not endless and len(beginning) > 0
@@ -154,10 +155,10 @@ class Stream(Iterator[int]):
         return token
 
     def _read(self, tokens: list[int]) -> Logits:
-        logits = np.empty((1, 0), dtype=np.float32)
         for token in tokens:
-            logits = self._walker.advance(np.array([token]))
-        return logits
+            self._token[0] = token
+            self._logits = self._walker.advance(self._token)
+        return self._logits
 
 
 def generate_ids(

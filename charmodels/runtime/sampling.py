@@ -105,12 +105,17 @@ def pick(logits: Logits, uniform: Floats, sampling: Sampling, may_end: bool = Tr
 
 
 def pick_one(logits: Logits, uniform: float, sampling: Sampling, may_end: bool = True) -> int:
-    """`pick` for one stream, three times as quick: logits (1, vocab), one number, one id."""
-    if sampling.temperature == 0.0:
+    """`pick` for one stream, twice as quick: logits (1, vocab), one number, one id."""
+    if sampling.temperature == 0.0 or sampling.filters:
         return int(pick(logits, np.array([uniform]), sampling, may_end)[0])
-    cumulative = weights(logits, sampling, may_end)[0].cumsum()
-    index = cumulative.searchsorted(uniform * cumulative[-1], side="right")
-    return min(int(index), len(cumulative) - 1)
+    weight = logits[0].astype(np.float64)  # the same operations as in `weights`, on one axis
+    if not may_end:
+        weight[BOUNDARY_ID] = -np.inf
+    weight -= np.maximum.reduce(weight)
+    weight /= sampling.temperature
+    cumulative = np.add.accumulate(np.exp(weight, weight))
+    index = int(cumulative.searchsorted(uniform * cumulative[-1], "right"))
+    return min(index, len(cumulative) - 1)
 
 
 def weights(logits: Logits, sampling: Sampling, may_end: bool = True) -> Floats:
