@@ -61,8 +61,7 @@ def verify_graph(path: Path, bundle: Bundle) -> None:
         onnx.checker.check_model(model, full_check=True)
     except Exception as error:  # checker and shape inference raise several types
         raise BundleError(f"{path}: not a valid graph: {_reason(error)}") from error
-    for batch in (1, ROWS_AT_ONCE):
-        _check_sizes(path, model, bundle, batch)
+    _check_sizes(path, model, bundle)
 
 
 def read_metadata(path: Path) -> str:
@@ -167,35 +166,48 @@ def _check_values(
         sizes = [dim.dim_value or ("batch" if dim.dim_param else 0) for dim in tensor.shape.dim]
         found.append((value.name, dtypes.get(tensor.elem_type), tuple(sizes)))
     if found != expected:
-        raise BundleError(f"{path}: inputs or outputs are {found}; bundle.json says {expected}")
+        said = f"inputs or outputs are {str(found)[:400]}; bundle.json says {str(expected)[:400]}"
+        raise BundleError(f"{path}: {said}")
 
 
-def _check_sizes(path: Path, model: Any, bundle: Bundle, batch: int) -> None:
-    """Work out the shape of every value for `batch` texts, and bound their memory and work."""
-    values = _infer(path, model, batch)
-    sizes: dict[str, Shape] = {t.name: tuple(t.dims) for t in model.graph.initializer}
-    made = 0
-    for name, tensor in values.items():
-        sizes[name] = tuple(dim.dim_value for dim in tensor.shape.dim)
-        made += math.prod(sizes[name]) * _element_bytes(path, tensor.elem_type)
+def _check_sizes(path: Path, model: Any, bundle: Bundle) -> None:
+    """Work out every shape for one text and for many, and bound a step's memory and work.
+
+    A value either belongs to the weights and keeps its size, or to the texts and grows with them.
+    """
+    one, many = (_infer(path, model, batch) for batch in (1, ROWS_AT_ONCE))
+    of_weights = of_text = 0  # bytes
+    for name, (elem_type, shape) in one.items():
+        size, grown = math.prod(shape), math.prod(many[name][1])
+        if grown == size:
+            of_weights += size * _element_bytes(path, elem_type)
+        elif grown == size * ROWS_AT_ONCE:
+            of_text += size * _element_bytes(path, elem_type)
+        else:
+            shapes = f"{shape} for one text, {many[name][1]} for {ROWS_AT_ONCE}"
+            raise BundleError(f"{path}: {name[:60]!r} does not grow with the texts: {shapes}")
     file_bytes = path.stat().st_size
-    if made > GROWTH * file_bytes + BYTES_PER_TEXT * batch:
-        raise BundleError(f"{path}: a step of {batch} texts would fill {made:,} bytes")
+    if of_weights > GROWTH * file_bytes:
+        raise BundleError(f"{path}: {file_bytes:,} bytes that would fill {of_weights:,}")
+    if of_text > BYTES_PER_TEXT:
+        raise BundleError(f"{path}: a step would fill {of_text:,} bytes for one text")
+    sizes = {tensor.name: tuple(tensor.dims) for tensor in model.graph.initializer}
+    sizes |= {name: shape for name, (_, shape) in one.items()}
     work = sum(_work(node, sizes) for node in model.graph.node)
-    if work > (GROWTH * file_bytes + BYTES_PER_TEXT) * batch:
-        raise BundleError(f"{path}: a step of {batch} texts would multiply {work:,} numbers")
-    promised: dict[str, Shape] = {"logits": (batch, len(bundle.vocabulary))}
-    promised |= {f"next_{state.name}": (batch, *state.shape) for state in bundle.states}
+    if work > GROWTH * file_bytes + BYTES_PER_TEXT:
+        raise BundleError(f"{path}: a step would multiply {work:,} numbers for one text")
+    promised: dict[str, Shape] = {"logits": (ROWS_AT_ONCE, len(bundle.vocabulary))}
+    promised |= {f"next_{state.name}": (ROWS_AT_ONCE, *state.shape) for state in bundle.states}
     for name, shape in promised.items():
-        if sizes[name] != shape:
-            raise BundleError(f"{path}: {name} comes out as {sizes[name]}; expected {shape}")
+        if many[name][1] != shape:
+            raise BundleError(f"{path}: {name} comes out as {many[name][1]}; expected {shape}")
     for node in model.graph.node:
-        if node.op_type in ("Div", "Mod") and values[node.output[0]].elem_type not in _FLOATS:
+        if node.op_type in ("Div", "Mod") and one[node.output[0]][0] not in _FLOATS:
             _check_divisor(path, model.graph, node.input[1])
 
 
-def _infer(path: Path, model: Any, batch: int) -> dict[str, Any]:
-    """The type and shape of every value that is not a weight; what the file claims is not used."""
+def _infer(path: Path, model: Any, batch: int) -> dict[str, tuple[int, Shape]]:
+    """Element type and shape of every value but the weights; the file's own notes are not used."""
     import onnx
 
     small = [tensor for tensor in model.graph.initializer if math.prod(tensor.dims) <= _KEPT]
@@ -222,17 +234,21 @@ def _infer(path: Path, model: Any, batch: int) -> dict[str, Any]:
     except Exception as error:
         raise BundleError(f"{path}: does not work for {batch} texts: {_reason(error)}") from error
     found = [*inputs, *inferred.graph.value_info, *inferred.graph.output]
-    values = {value.name: value.type.tensor_type for value in found}
-    for node in model.graph.node:
-        for name in filter(None, node.output):
-            tensor = values.get(name)
-            if tensor is None or not tensor.HasField("shape") or not _is_known(tensor.shape):
-                raise BundleError(f"{path}: the shape of {name[:60]!r} depends on its data")
-    return values
+    tensors = {value.name: value.type.tensor_type for value in found}
+    for name in {name for node in model.graph.node for name in node.output if name}:
+        if name not in tensors or not _is_known(tensors[name]):
+            raise BundleError(f"{path}: the shape of {name[:60]!r} depends on its data")
+    return {
+        name: (tensor.elem_type, tuple(dim.dim_value for dim in tensor.shape.dim))
+        for name, tensor in tensors.items()
+    }
 
 
-def _is_known(shape: Any) -> bool:
-    return all(dim.HasField("dim_value") and dim.dim_value > 0 for dim in shape.dim)
+def _is_known(tensor: Any) -> bool:
+    dims = tensor.shape.dim
+    return tensor.HasField("shape") and all(
+        d.HasField("dim_value") and d.dim_value > 0 for d in dims
+    )
 
 
 def _work(node: Any, sizes: dict[str, Shape]) -> int:
