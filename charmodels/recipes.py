@@ -1,4 +1,8 @@
-"""Named, complete settings: dataset, model and training, each repeatable by one command."""
+"""Named, complete settings: dataset, model and training, each repeatable by one command.
+
+The learning rates are high and the budgets short on purpose: on one core, within minutes, a model
+is better off taking large steps for a few passes than small ones for the same seconds.
+"""
 
 from dataclasses import dataclass, replace
 
@@ -17,32 +21,66 @@ class Recipe:
     training: TrainConfig
 
 
-SMALL_LIST = Recipe(
-    purpose="the default for a list of up to 10,000 names",
+SHORT_LIST = Recipe(
+    purpose="the default for a list of up to 4,000 names: much dropout, many passes",
     dataset=None,
-    model=ModelConfig(hidden_size=160, dropout=0.3),
-    training=TrainConfig(),
+    model=ModelConfig(hidden_size=160, dropout=0.5),
+    training=TrainConfig(learning_rate=1.6e-2, max_epochs=60),
 )
-LARGE_LIST = Recipe(
+LIST = Recipe(
+    purpose="the default for a list of up to 20,000 names",
+    dataset=None,
+    model=ModelConfig(hidden_size=176, dropout=0.4),
+    training=TrainConfig(learning_rate=1.2e-2, max_epochs=40),
+)
+LONG_LIST = Recipe(
     purpose="the default for a longer list",
     dataset=None,
-    model=ModelConfig(hidden_size=176, dropout=0.2),
-    training=TrainConfig(),
+    model=ModelConfig(hidden_size=176, dropout=0.25),
+    training=TrainConfig(learning_rate=8e-3),
 )
 TEXT = Recipe(
     purpose="the default for a text",
     dataset=None,
-    model=ModelConfig(hidden_size=256, dropout=0.2),
-    training=TrainConfig(batch_size=32),
+    model=ModelConfig(hidden_size=240, dropout=0.2),
+    training=TrainConfig(learning_rate=2.4e-2, batch_size=32),
 )
-RECIPES: dict[str, Recipe] = {}
+
+
+def _shipped(dataset: str, of: Recipe, seconds: float, purpose: str) -> Recipe:
+    """A default recipe, bound to a dataset and given more time."""
+    training = replace(of.training, max_seconds=seconds)
+    return Recipe(purpose=purpose, dataset=dataset, model=of.model, training=training)
+
+
+RECIPES: dict[str, Recipe] = {
+    "municipios": _shipped("mx_municipios", SHORT_LIST, 120, "ships: Mexican municipalities"),
+    "es_nombres": _shipped("es_nombres_frecuencia", LONG_LIST, 240, "ships: Spanish first names"),
+    "es_municipios": _shipped("es_municipios", LIST, 180, "ships: Spanish towns"),
+    "dinosaurs": _shipped("dinos", SHORT_LIST, 60, "ships: dinosaurs"),
+    "us_names": _shipped("us_baby_names_10k", LIST, 120, "ships: US baby names"),
+    "shakespeare": _shipped("shakespeare_tragedies", TEXT, 300, "ships: Shakespeare"),
+    "biblia": _shipped("biblia_rv1909_evangelios", TEXT, 300, "ships: Spanish prose"),
+    "bench-names": _shipped(
+        "makemore_names", LONG_LIST, 120, "benchmark: makemore's names, at most 200,000 parameters"
+    ),
+    "bench-tinyshakespeare": Recipe(
+        purpose="benchmark: tinyshakespeare, at most 400,000 parameters",
+        dataset="tinyshakespeare",
+        model=ModelConfig(hidden_size=256, dropout=0.15),
+        training=replace(TEXT.training, max_seconds=180),
+    ),
+}
+"""From name to recipe; a shipped bundle has its recipe's name."""
 
 
 def default_recipe(corpus: Corpus) -> Recipe:
     """Settings that suit a user's own corpus, by its kind and size."""
     if corpus.kind == "text":
         return TEXT
-    return SMALL_LIST if len(corpus.records) <= 10_000 else LARGE_LIST
+    if len(corpus.records) <= 4_000:
+        return SHORT_LIST
+    return LIST if len(corpus.records) <= 20_000 else LONG_LIST
 
 
 def fine_tuning(training: TrainConfig) -> TrainConfig:
