@@ -420,10 +420,14 @@ def visit(site: Site, profile: Callable[..., Any]) -> Iterator[Visit]:
             if message.type in ("error", "warning"):
                 complain(f"console {message.type}: {message.text}")
 
+        def dismissed(dialog: Any) -> None:
+            complain(f"dialog: {dialog.message}")
+            dialog.dismiss()
+
         visitor.tab.on("request", asked)
         visitor.tab.on("console", logged)
         visitor.tab.on("pageerror", lambda error: complain(f"script: {error}"))
-        visitor.tab.on("dialog", lambda dialog: complain(f"dialog: {dialog.message}"))
+        visitor.tab.on("dialog", dismissed)
         visitor.open(site.address)
         return visitor
 
@@ -617,6 +621,8 @@ def test_a_phone_never_scrolls_sideways(visit: Visit, locale: str) -> None:
     ana.set("length", "100")
     ana.say("a" * 300)
     assert ana.tab.evaluate(wide) == 360
+    log = "document.querySelector('.log')"
+    assert ana.tab.evaluate(f"{log}.scrollWidth - {log}.clientWidth") == 0
     ana.choose("poem")
     ana.say("b" * 200)
     assert ana.tab.evaluate(wide) == 360

@@ -1,0 +1,56 @@
+"""Takes the README's picture of the page: real server, real browser, a fixed seed.
+
+python -m tests.screenshot [--out .github/page.png]
+"""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from tests.browser import open_browser
+from tests.serving import ROOT, served
+
+OUT = ROOT / ".github" / "page.png"
+SIZE = {"width": 1200, "height": 800}
+COLOURS = 64
+"""Colours of the picture: enough for flat areas and letters, a third of the bytes."""
+
+
+def main() -> None:
+    """Write the picture."""
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser.add_argument("--out", type=Path, default=OUT, help="the PNG to write")
+    out: Path = parser.parse_args().out
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with served() as (address, _), open_browser() as browser:
+        tab = browser.new_page(viewport=SIZE, locale="es-MX", reduced_motion="reduce")
+        tab.goto(address)
+        tab.wait_for_selector("html.ready", state="attached")
+        for beginning, seed in (("San ", "7"), ("Tla", "3")):
+            write(tab, beginning, seed)
+        tab.screenshot(path=out, animations="disabled")
+    shrink(out)
+    print(f"{out} ({out.stat().st_size / 1000:.0f} kB)")
+
+
+def write(tab: Any, beginning: str, seed: str) -> None:
+    """One turn, to its end."""
+    before = tab.locator(".turn:not(.waiting)").count()
+    tab.locator("#seed textarea").fill(seed)
+    tab.locator("#message textarea").fill(beginning)
+    tab.locator("#message textarea").press("Enter")
+    tab.locator(".turn:not(.waiting)").nth(before).wait_for()
+    tab.wait_for_selector("html:not(.writing)", state="attached")
+
+
+def shrink(picture: Path) -> None:
+    """Keep few colours: the page is flat, and the picture is fetched with every clone."""
+    from PIL import Image
+
+    with Image.open(picture) as image:
+        few = image.convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE)
+    few.save(picture, optimize=True)
+
+
+if __name__ == "__main__":
+    main()
