@@ -163,7 +163,6 @@ def places(names_bundle, text_bundle, tmp_path):
     ("package", "argv", "missing", "extra"),
     [
         ("charmodels", ["train", "LIST", "--out", "run"], "torch", "train"),
-        ("charmodels", ["train", "LIST", "--out", "run"], "safetensors", "train"),
         ("charmodels", ["evaluate", "NAMES", "--corpus", "LIST"], "rapidfuzz", "evaluate"),
         ("export", ["RUN", "--out", "bundle"], "torch", "export"),
     ],
