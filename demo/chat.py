@@ -103,8 +103,7 @@ def check_message(model: Model, message: object) -> str:
     hint = next((h for h in (message.lower(), message.title()) if _fits(model, message, h)), None)
     if hint is not None:
         raise Refusal("refusal.unknown.hint", characters=characters, hint=hint)
-    known = " ".join(c for c in model.vocabulary.symbols if c and _visible(c))
-    raise Refusal("refusal.unknown", characters=characters, known=known[:200])
+    raise Refusal("refusal.unknown", characters=characters, known=_ranges(model)[:120])
 
 
 def check_settings(
@@ -237,6 +236,17 @@ def _names(model: Model, message: str, settings: Settings, seed: int) -> Iterato
 def _shown(character: str) -> str:
     """A character as it can be named to a reader: itself, or its code point if it has no shape."""
     return f"«{character}»" if _visible(character) else f"U+{ord(character):04X}"
+
+
+def _ranges(model: Model) -> str:
+    """The characters a model knows, neighbours in one: «a-z é ñ»."""
+    runs: list[list[str]] = []
+    for symbol in sorted(s for s in model.vocabulary.symbols if s and _visible(s)):
+        if runs and ord(symbol) == ord(runs[-1][-1]) + 1:
+            runs[-1].append(symbol)
+        else:
+            runs.append([symbol])
+    return " ".join(f"{run[0]}-{run[-1]}" if len(run) > 3 else " ".join(run) for run in runs)
 
 
 def _visible(character: str) -> bool:

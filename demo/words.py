@@ -66,7 +66,7 @@ WORDS: dict[str, dict[Language, str]] = {
     },
     "beginnings": {"es": "Comienzos de ejemplo", "en": "Beginnings to try"},
     "beginning.empty": {"es": "sin comienzo", "en": "no beginning"},
-    "beginning.empty.text": {"es": "que empiece solo", "en": "let it begin"},
+    "beginning.empty.text": {"es": "que escriba solo", "en": "let it write"},
     "send": {"es": "Escribir", "en": "Write"},
     "stop": {"es": "Parar", "en": "Stop"},
     "clear": {"es": "Borrar la charla", "en": "Clear the chat"},

@@ -28,6 +28,7 @@ def main() -> None:
         tab.wait_for_selector("html.ready", state="attached")
         for beginning, seed in (("San ", "7"), ("Tla", "3")):
             write(tab, beginning, seed)
+        tab.evaluate("document.activeElement.blur(); scrollTo(0, 0)")
         tab.screenshot(path=out, animations="disabled")
     shrink(out)
     print(f"{out} ({out.stat().st_size / 1000:.0f} kB)")

@@ -173,6 +173,11 @@ def test_unknown_characters_are_named_in_both_languages(names: Model) -> None:
     assert str(caught.value) == caught.value.said("en")
 
 
+def test_the_characters_a_model_knows_are_told_in_ranges(names: Model) -> None:
+    with pytest.raises(Refusal, match=r"It knows: a-z é ñ$"):
+        check_message(names, "7")
+
+
 def test_a_respelling_the_model_knows_is_offered(names: Model) -> None:
     with pytest.raises(Refusal) as caught:
         check_message(names, "SAN")

@@ -272,6 +272,7 @@ charmodels.view = {
       drawn.at(-1)?.root.classList.remove("redone");
       finish();
       draw();
+      document.querySelector("#composer")?.scrollIntoView({ block: "nearest" }); // below the notice
       return;
     }
     const last = turns().at(-1);
