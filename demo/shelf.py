@@ -14,7 +14,7 @@ import numpy as np
 
 from charmodels.runtime import BundleError, Model, load_bundle
 from charmodels.runtime.vocabulary import BOUNDARY_ID
-from demo.words import Language, say, whole
+from demo.words import WORDS, Language, say, whole
 
 SHIPPED = Path(__file__).parent / "bundles"
 """Where the models that come with the page lie, one folder each."""
@@ -118,8 +118,8 @@ class Speaker:
         if introduction := self._introduction:
             return introduction.title[language]
         provenance = self.model.bundle.provenance
-        stated = _fact(provenance.get("dataset_title"), language)
-        return stated or _fact(provenance.get("dataset"), language) or self.name
+        stated = (_fact(provenance.get(key), language) for key in ("title", "dataset"))
+        return next(filter(None, stated), self.name)
 
     def about(self, language: Language) -> str:
         """One sentence: what it writes."""
@@ -136,11 +136,9 @@ class Speaker:
 
     def card(self, language: Language) -> str:
         """The model card as HTML."""
-        kind = say(language, f"kind.{self.model.bundle.kind}")
         return (
             f'<section class="card"><h2>{_escaped(self.title(language))}</h2>'
-            f'<p class="about">{_escaped(self.about(language))} '
-            f'<span class="kind">{_escaped(kind)}</span></p>'
+            f'<p class="about">{_escaped(self.about(language))}</p>'
             f"<dl>{self._facts(language)}</dl>{self._more(language)}</section>"
         )
 
@@ -154,17 +152,20 @@ class Speaker:
         parameters = _number(metrics.get("parameters"))
         bits = _number(metrics.get("bits_per_char"))
         introduction = self._introduction
-        spoken = _fact(
-            introduction.language if introduction else provenance.get("language"), language
-        )
+        if introduction:
+            spoken = introduction.language[language]
+        else:
+            spoken = _fact(provenance.get("language"), language)
+            spoken = say(language, f"spoken.{spoken}") if f"spoken.{spoken}" in WORDS else spoken
         unknown = say(language, "card.unknown")
         rows = [
             ("parameters", unknown if parameters is None else whole(language, round(parameters))),
             ("size", size_said(language, self.size)),
             ("bits", unknown if bits is None else f"{bits:.2f}"),
         ]
-        if spoken:
-            rows.append(("language", spoken))
+        rows.append(("kind", say(language, f"kind.{self.model.bundle.kind}")))
+        optional = (("language", spoken), ("network", _network(provenance.get("model"))))
+        rows += [row for row in optional if row[1]]
         titles = [(name, say(language, f"card.{name}"), value) for name, value in rows]
         return "".join(
             f"<div class={name}><dt>{title}</dt><dd>{_escaped(value)}</dd></div>"
@@ -173,11 +174,13 @@ class Speaker:
 
     def _more(self, language: Language) -> str:
         """What the figures mean and where the data come from, folded away."""
-        provenance = self.model.bundle.provenance
-        data = _fact(provenance.get("dataset_title"), language)
+        provenance, metrics = self.model.bundle.provenance, self.model.bundle.metrics
+        data = _fact(provenance.get("title"), language)
         licence = _fact(provenance.get("licence"), language)
+        novel = _number(metrics.get("novel_share"))
         lines = [
             say(language, "card.bits.help"),
+            novel is not None and say(language, "card.novel", share=f"{100 * novel:.0f}"),
             data and f"{say(language, 'card.data')}: {data}",
             _fact(provenance.get("credit"), language),
             licence and f"{say(language, 'card.licence')}: {licence}",
@@ -255,6 +258,15 @@ def _within(path: Path, folder: Path) -> bool:
 def _size(path: Path) -> int:
     files = path.glob("*") if path.is_dir() else [path]
     return sum(file.stat().st_size for file in files if file.is_file())
+
+
+def _network(model: object) -> str:
+    """What kind of network it is and how wide, if the bundle says so: LSTM 160."""
+    if not isinstance(model, Mapping):
+        return ""
+    hidden = _number(model.get("hidden_size"))
+    arch = _fact(model.get("arch"), "en").upper()
+    return f"{arch} {hidden:g}" if arch and hidden is not None else ""
 
 
 def _fact(value: object, language: Language) -> str:

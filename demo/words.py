@@ -28,8 +28,8 @@ WORDS: dict[str, dict[Language, str]] = {
     },
     # The model and its card.
     "model": {"es": "Modelo", "en": "Model"},
-    "kind.names": {"es": "escribe nombres", "en": "writes names"},
-    "kind.text": {"es": "escribe texto y recuerda la charla", "en": "writes text, remembers"},
+    "kind.names": {"es": "nombres", "en": "names"},
+    "kind.text": {"es": "texto, con memoria", "en": "text, with memory"},
     "about.names": {
         "es": "Escribe nombres enteros, de la primera letra a la última.",
         "en": "Writes whole names, from the first letter to the last.",
@@ -49,9 +49,18 @@ WORDS: dict[str, dict[Language, str]] = {
     },
     "card.language": {"es": "Idioma", "en": "Language"},
     "card.unknown": {"es": "sin dato", "en": "not stated"},
+    "card.network": {"es": "Red", "en": "Network"},
+    "card.kind": {"es": "Escribe", "en": "Writes"},
+    "card.novel": {
+        "es": "De cada 100 nombres que escribe, {share} no están en los datos de los que aprendió.",
+        "en": "Of every 100 names it writes, {share} are not in the data it learned from.",
+    },
     "card.data": {"es": "Datos", "en": "Data"},
     "card.licence": {"es": "Licencia", "en": "Licence"},
     "card.more": {"es": "Más sobre este modelo", "en": "More about this model"},
+    "spoken.es": {"es": "español", "en": "Spanish"},
+    "spoken.en": {"es": "inglés", "en": "English"},
+    "spoken.la": {"es": "latín", "en": "Latin"},
     "unit.kb": {"es": "{number} kB", "en": "{number} kB"},
     "unit.mb": {"es": "{number} MB", "en": "{number} MB"},
     # Writing.

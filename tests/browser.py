@@ -5,8 +5,12 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 QUIET = [
     "--disable-background-networking",
@@ -43,7 +47,7 @@ def missing(reason: str) -> None:
 
 
 @contextmanager
-def open_browser() -> Iterator["Browser"]:  # noqa: F821 - the name of a lazy import
+def open_browser() -> Iterator["Browser"]:
     """A headless Chromium; skips (or fails under CI=true) when there is none."""
     try:
         from playwright.sync_api import sync_playwright

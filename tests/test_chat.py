@@ -12,6 +12,7 @@ from charmodels.runtime import Memory, Model, load_bundle
 from demo import chat
 from demo.chat import Kept, Refusal, Settings, check_message, check_settings, gather, recall, write
 from demo.shelf import Speaker, likely_letters, open_shelf, size_said
+from demo.words import LANGUAGES
 from tests.tiny import write_tiny
 
 
@@ -273,16 +274,22 @@ def test_a_card_escapes_what_a_bundle_says_and_bears_any_type(tmp_path: Path) ->
     path = folder / "bundle.json"
     for title in ("<img src=x onerror=alert(1)>", {"es": "<b>"}, 7, None, ["<i>"], {"es": 3}, {}):
         facts = load_facts(path)
-        facts["provenance"] = {"dataset_title": title, "licence": title, "credit": "x\x00\u202e"}
-        facts["metrics"] = {"parameters": title, "bits_per_char": 1e400}
+        facts["provenance"] = {
+            "title": title,
+            "licence": title,
+            "language": title,
+            "credit": "x\x00\u202e",
+            "model": {"arch": title, "hidden_size": 3, "layers": 1},
+        }
+        facts["metrics"] = {"parameters": title, "bits_per_char": 1e400, "novel_share": title}
         path.write_text(dump(facts), encoding="utf-8")
         speaker = open_shelf([folder], tmp_path / "none")[0]
-        for language in ("es", "en"):
-            card = speaker.card(language)  # type: ignore[arg-type]
+        for language in LANGUAGES:
+            card = speaker.card(language)
             assert "<img" not in card
             assert "<b>" not in card
             assert "\x00" not in card
-            assert speaker.title(language)  # type: ignore[arg-type]
+            assert speaker.title(language)
 
 
 def test_sizes_are_said_in_kb_and_mb() -> None:
