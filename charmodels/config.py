@@ -67,8 +67,9 @@ class TrainConfig:
     """Peak step size of AdamW."""
     warmup: float = 0.02
     """Share of the steps over which the learning rate rises to its peak, then cosine to zero."""
-    weight_decay: float = 0.01
-    """AdamW's pull of the matrices towards zero."""
+    weight_decay: float = 0.1
+    """AdamW's pull of the matrices towards zero. Less lets them grow until memory is chaotic: then
+    rounding errors grow too, and no two engines agree after a hundred characters."""
     beta2: float = 0.99
     """AdamW's memory of squared gradients."""
     clip: float = 1.0
