@@ -106,7 +106,7 @@ INTRODUCTIONS: dict[str, Introduction] = {
 
 @dataclass(frozen=True)
 class Speaker:
-    """A model that can be chosen: its name in the API, the model, its size on disk in bytes."""
+    """A model that can be chosen: its name in the API, the model, its size in bytes."""
 
     name: str
     model: Model
@@ -199,13 +199,15 @@ def open_shelf(own: Sequence[Path] = (), shipped: Path = SHIPPED) -> list[Speake
     for path in own:
         _refuse_run(path)
         model = load_bundle(path)
-        name = _free_name(path.resolve().stem, speakers)
-        speakers.append(Speaker(name, model, _size(path), shipped=_within(path, shipped)))
+        name = _free_name(_called(path.resolve()), speakers)
+        speakers.append(Speaker(name, model, _size(path, model), shipped=_within(path, shipped)))
     taken = {path.resolve() for path in own}
     for path in _bundles_in(shipped):
         if path.resolve() not in taken:
             model = load_bundle(path, trusted=True)
-            speakers.append(Speaker(_free_name(path.name, speakers), model, _size(path), True))
+            speakers.append(
+                Speaker(_free_name(path.name, speakers), model, _size(path, model), True)
+            )
     if not speakers:
         raise BundleError(
             f"no model to show: {shipped} holds no bundle; give one: python -m demo BUNDLE"
@@ -243,6 +245,13 @@ def _refuse_run(path: Path) -> None:
         )
 
 
+def _called(path: Path) -> str:
+    """A folder's name; a lone graph's, or its folder's when it is only called step."""
+    if path.is_dir():
+        return path.name
+    return path.parent.name if path.stem == "step" else path.stem
+
+
 def _free_name(stem: str, taken: Iterable[Speaker]) -> str:
     """The folder's name, or name-2 and so on if a model is already called that."""
     names = {speaker.name for speaker in taken}
@@ -255,9 +264,9 @@ def _within(path: Path, folder: Path) -> bool:
     return path.resolve().parent == folder.resolve()
 
 
-def _size(path: Path) -> int:
-    files = path.glob("*") if path.is_dir() else [path]
-    return sum(file.stat().st_size for file in files if file.is_file())
+def _size(path: Path, model: Model) -> int:
+    """Bytes of the graphs, which are the model; a lone graph names no files."""
+    return sum(file.bytes for file in model.bundle.files.values()) or path.stat().st_size
 
 
 def _network(model: object) -> str:

@@ -250,6 +250,14 @@ def test_own_bundles_come_first_and_names_stay_apart(tmp_path: Path) -> None:
     assert again[0].title("en") == "Shakespeare"
 
 
+def test_a_lone_graph_is_called_after_its_folder(tmp_path: Path) -> None:
+    folder = write_tiny(tmp_path / "mine.v2")
+    for path in (folder, folder / "step.onnx"):
+        (speaker,) = open_shelf([path], tmp_path / "none")
+        assert speaker.name == "mine.v2"
+        assert speaker.size == (folder / "step.onnx").stat().st_size
+
+
 def test_a_run_folder_and_an_empty_shelf_are_told_apart(tmp_path: Path) -> None:
     run = tmp_path / "run"
     run.mkdir()
