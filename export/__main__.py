@@ -103,6 +103,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except CharModelError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
+    except OSError as error:  # a folder that cannot be written, a disk that is full
+        print(f"error: {error.filename}: {error.strerror or error}", file=sys.stderr)
+        return 1
     except ModuleNotFoundError as error:
         print(
             f"error: this needs {error.name}, which is not installed; "

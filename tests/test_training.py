@@ -239,3 +239,14 @@ def test_two_ways_of_reading_a_text_nearly_agree(folder: Path) -> None:
     many = text_nats_side_by_side(model, ids, streams=4, warm_up=64)
     assert len(many) == len(ids) // 4 * 4
     assert many.mean() == pytest.approx(one[: len(many)].mean(), abs=0.01)
+
+
+def test_a_folder_that_cannot_be_made_is_an_error_in_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    in_the_way = tmp_path / "file"
+    in_the_way.write_text("not a folder")
+    assert train(write_names(tmp_path), "--out", in_the_way / "run", "--max-steps", "1") == 1
+    errors = [line for line in capsys.readouterr().err.splitlines() if "error" in line]
+    assert len(errors) == 1
+    assert str(in_the_way) in errors[0]
