@@ -37,7 +37,7 @@ _SPANISH: Mapping[Language, str] = {"es": "español", "en": "Spanish"}
 _ENGLISH: Mapping[Language, str] = {"es": "inglés", "en": "English"}
 
 INTRODUCTIONS: dict[str, Introduction] = {
-    "mx_municipios": Introduction(
+    "municipios": Introduction(
         title={"es": "Municipios de México", "en": "Mexican municipalities"},
         about={
             "es": "Inventa municipios que podrían estar en un mapa de México.",

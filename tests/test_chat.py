@@ -234,19 +234,19 @@ def test_settings_left_out_are_the_bundles(names: Model, text: Model) -> None:
 
 def test_own_bundles_come_first_and_names_stay_apart(tmp_path: Path) -> None:
     shipped = tmp_path / "shipped"
-    for name in ("shakespeare", "zebra", "mx_municipios"):
+    for name in ("shakespeare", "zebra", "municipios"):
         write_tiny(shipped / name, "text" if name == "shakespeare" else "names")
     own = [write_tiny(tmp_path / "zebra"), write_tiny(tmp_path / "other" / "zebra")]
     speakers = open_shelf(own, shipped)
     assert [s.name for s in speakers] == [
         "zebra",
         "zebra-2",
-        "mx_municipios",
+        "municipios",
         "shakespeare",
         "zebra-3",
     ]
     again = open_shelf([shipped / "shakespeare"], shipped)
-    assert [s.name for s in again] == ["shakespeare", "mx_municipios", "zebra"]
+    assert [s.name for s in again] == ["shakespeare", "municipios", "zebra"]
     assert again[0].title("en") == "Shakespeare"
 
 
@@ -269,7 +269,7 @@ def test_a_run_folder_and_an_empty_shelf_are_told_apart(tmp_path: Path) -> None:
 
 
 def test_beginnings_can_be_read_by_their_model(names: Model) -> None:
-    speaker = Speaker("mx_municipios", names, 1000, shipped=True)
+    speaker = Speaker("municipios", names, 1000, shipped=True)
     assert speaker.beginnings() == ("",), "the tiny model knows no capitals"
     own = Speaker("mine", names, 1000, shipped=False)
     assert own.beginnings() == (*likely_letters(names), "")
