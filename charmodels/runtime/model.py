@@ -59,7 +59,7 @@ class Model:
 
     It remembers nothing between calls, so any number of threads and visitors may share one.
 
-        model = load_bundle("demo/bundles/mx_municipios")
+        model = load_bundle("demo/bundles/municipios")
         for character in model.stream("San ", temperature=0.8, seed=7):
             print(character, end="", flush=True)
     """

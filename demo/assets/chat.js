@@ -229,12 +229,14 @@ function finish() {
   cancelAnimationFrame(frame);
   frame = 0;
   const entry = drawn.at(-1);
+  const near = log.scrollHeight - log.scrollTop - log.clientHeight < NEAR;
   setLive(false);
   if (entry) {
     entry.shown = entry.turn.reply.length;
     letters(entry);
   }
   furnish();
+  if (near) log.scrollTop = log.scrollHeight; // the buttons under the reply have appeared
 }
 
 function keep(list) {
