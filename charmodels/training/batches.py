@@ -158,5 +158,5 @@ class TextStreams:
         time = torch.arange(self._window, device=device)
         index = shift + place * self._window + rows + time  # (batch, time)
         inputs = self._ids[(index - 1).clamp(min=0)]
-        inputs[fresh, 0] = BOUNDARY_ID
+        inputs[:, 0] = torch.where(fresh, BOUNDARY_ID, inputs[:, 0])
         return Batch(inputs, self._ids[index], fresh, inputs.numel())

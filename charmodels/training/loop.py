@@ -120,6 +120,7 @@ class Trainer:
                     self._read_validation()
                     self._save()
                 elif interrupted.is_set():
+                    self.progress = self._timed(self.progress)
                     self._save()
                 if interrupted.is_set():
                     break
@@ -154,9 +155,7 @@ class Trainer:
             progress = replace(progress, stopped="budget")
         elif progress.worse >= self.updater.config.patience:
             progress = replace(progress, stopped="overfitting")
-        self.progress = replace(
-            progress, seconds=self._clock.seconds(), wall_seconds=self._wall.seconds()
-        )
+        self.progress = self._timed(progress)
         self._log.append(
             json.dumps(
                 {
@@ -169,6 +168,9 @@ class Trainer:
             )
         )
         self._display.validation(self.progress, self.plan, self._smooth, nats)
+
+    def _timed(self, progress: Progress) -> Progress:
+        return replace(progress, seconds=self._clock.seconds(), wall_seconds=self._wall.seconds())
 
     def _save(self) -> None:
         """One file holds the whole state, so that a kill leaves the old one or the new one."""

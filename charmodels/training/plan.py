@@ -112,7 +112,9 @@ def _precisions(config: TrainConfig, device: torch.device) -> list[str]:
     """What `auto` may choose from; the first where nothing is measured."""
     if config.precision != "auto":
         return [config.precision]
-    return ["bfloat16"] if device.type == "cuda" else ["float32", "bfloat16"]
+    if device.type == "cuda":
+        return ["bfloat16" if torch.cuda.is_bf16_supported() else "float32"]
+    return ["float32", "bfloat16"] if device.type == "cpu" else ["float32"]
 
 
 def _try_out(
@@ -127,7 +129,7 @@ def _try_out(
     updater = Updater(copy.deepcopy(model), config, precision)
     whole, clock, steps = budget_clock(device), budget_clock(device), 0
     for step in itertools.count():
-        updater.update(batches.batch(step), 0, 1)
+        float(updater.update(batches.batch(step), 0, 1))  # reading the loss waits for a GPU
         if whole.seconds() < seconds / 2 or step < 2:
             clock = budget_clock(device)
             continue

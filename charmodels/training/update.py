@@ -20,6 +20,8 @@ class Updater:
 
     def __init__(self, model: CharModel, config: TrainConfig, precision: str) -> None:
         self.model, self.config, self.precision = model, config, precision
+        # One kernel for all weights, where torch has it.
+        self._fused = model.head.weight.device.type in ("cpu", "cuda")
         self._parameters = {n: p for n, p in model.named_parameters() if p.requires_grad}
         matrices = [p for p in self._parameters.values() if p.ndim > 1]
         vectors = [p for p in self._parameters.values() if p.ndim == 1]
@@ -32,7 +34,7 @@ class Updater:
             lr=config.learning_rate,
             betas=(0.9, config.beta2),
             weight_decay=config.weight_decay,
-            fused=True,
+            fused=self._fused,
         )
         self._carried: TorchState = {}
 
@@ -94,7 +96,7 @@ class Updater:
                 parameter.copy_(tensors[f"model.{name}"])
         for name, parameter in self._parameters.items():
             self._optimizer.state[parameter] = {
-                "step": torch.tensor(float(step), device=device),
+                "step": torch.tensor(float(step), device=device if self._fused else "cpu"),
                 **{moment: tensors[f"{moment}.{name}"].to(device) for moment in _MOMENTS},
             }
         self._carried = {
