@@ -4,8 +4,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
-from charmodels.runtime.generation import Array, StepModel
+from charmodels.runtime.generation import Array, State, StepModel
 from charmodels.runtime.sampling import Ids, Sampling, pick, uniforms
 from charmodels.runtime.vocabulary import BOUNDARY_ID
 
@@ -35,8 +36,16 @@ class Difference:
         return self.scaled <= TOLERANCE
 
 
-def compare(a: StepModel, b: StepModel, tokens: Ids) -> list[Difference]:
+def compare(a: StepModel, b: StepModel, tokens: Ids, *, restart: bool = False) -> list[Difference]:
     """Walk two engines over tokens (steps, batch), each carrying its own states from zero.
+
+    Args:
+        a: one engine.
+        b: the other.
+        tokens: ids (steps, batch).
+        restart: begin a row again from zero where its token is the boundary, as names are read.
+            Past its end a names model was never trained: its memory may then be chaotic, and
+            every rounding error grows.
 
     Returns:
         The worst difference of the logits and of each state, in order.
@@ -45,6 +54,9 @@ def compare(a: StepModel, b: StepModel, tokens: Ids) -> list[Difference]:
     state_a, state_b = a.initial_state(batch), b.initial_state(batch)
     worst: dict[str, Difference] = {}
     for step, token in enumerate(tokens):
+        if restart:
+            begins = token == BOUNDARY_ID
+            state_a, state_b = _afresh(state_a, begins), _afresh(state_b, begins)
         logits_a, state_a = a.step(token, state_a)
         logits_b, state_b = b.step(token, state_b)
         outputs_a, outputs_b = {"logits": logits_a, **state_a}, {"logits": logits_b, **state_b}
@@ -54,6 +66,14 @@ def compare(a: StepModel, b: StepModel, tokens: Ids) -> list[Difference]:
             kept = new if new.scaled > old.scaled else old
             worst[name] = Difference(name, max(new.raw, old.raw), kept.scaled, kept.step)
     return sorted(worst.values(), key=lambda difference: list(outputs_a).index(difference.output))
+
+
+def _afresh(state: State, begins: npt.NDArray[np.bool_]) -> State:
+    """The state with zeros in the rows that begin."""
+    return {
+        name: np.where(begins.reshape(-1, *[1] * (value.ndim - 1)), value.dtype.type(0), value)
+        for name, value in state.items()
+    }
 
 
 def _difference(name: str, a: Array | None, b: Array | None, step: int) -> Difference:
@@ -91,7 +111,9 @@ def parity_tokens(vocab: int, steps: int, batch: int, seed: int = 0) -> Ids:
     return np.random.default_rng([seed, batch]).integers(0, vocab, size=(steps, batch))
 
 
-def written_tokens(model: StepModel, steps: int, batch: int, seed: int = 0) -> Ids:
+def written_tokens(
+    model: StepModel, steps: int, batch: int, seed: int = 0, *, restart: bool = False
+) -> Ids:
     """Ids (steps, batch) of texts the model itself writes at temperature 1, one after another.
 
     Not random ids: on text no model would meet, torch's own float32 strays from float64 by more
@@ -102,19 +124,23 @@ def written_tokens(model: StepModel, steps: int, batch: int, seed: int = 0) -> I
     tokens = np.empty((steps, batch), dtype=np.int64)
     for step in range(steps):
         tokens[step] = token
+        if restart:
+            state = _afresh(state, token == BOUNDARY_ID)
         logits, state = model.step(token, state)
-        token = pick(logits, drawn[:, step], Sampling())
+        token = pick(logits, drawn[:, step], Sampling(), may_end=restart)
     return tokens
 
 
-def prove(a: StepModel, b: StepModel, vocab: int, steps: int = 200) -> Iterator[Proof]:
+def prove(
+    a: StepModel, b: StepModel, vocab: int, steps: int = 200, *, restart: bool = False
+) -> Iterator[Proof]:
     """Compare two engines: every id from the zero state and after another, then carried text.
 
-    The text is `steps` characters at batch 1, 2 and 5.
+    The text is `steps` characters at batch 1, 2 and 5; `restart` as in `compare`, for names.
     """
     ids = np.arange(vocab)
     walks = [np.stack([ids, ids[::-1]])]
-    walks += [written_tokens(a, steps, batch) for batch in (1, 2, 5)]
+    walks += [written_tokens(a, steps, batch, restart=restart) for batch in (1, 2, 5)]
     for tokens in walks:
-        for difference in compare(a, b, tokens):
+        for difference in compare(a, b, tokens, restart=restart):
             yield Proof(tokens.shape[1], len(tokens), difference)

@@ -103,12 +103,16 @@ def describe(facts: RunFacts, model: CharModel, evaluation: dict[str, Any]) -> B
 
 
 def prove_parity(torch_step: StepModel, shipped: Model, report: Callable[[str], None]) -> None:
-    """Compare torch and the shipped graph over the whole vocabulary and 200 carried steps.
+    """Compare torch and the shipped graph over the whole vocabulary and 200 steps of its own text.
+
+    Text carries its state all the way; names begin again from zero at each boundary, as they do
+    in use.
 
     Raises:
         BundleError: they disagree by more than the tolerance.
     """
-    proofs = list(prove(torch_step, shipped.step, len(shipped.vocabulary)))
+    vocab, names = len(shipped.vocabulary), not shipped.endless
+    proofs = list(prove(torch_step, shipped.step, vocab, restart=names))
     for proof in proofs:
         report(str(proof))
     wrong = [proof for proof in proofs if not proof.difference.agrees]
@@ -118,7 +122,7 @@ def prove_parity(torch_step: StepModel, shipped: Model, report: Callable[[str], 
 
 def make_golden(model: Model) -> Golden:
     """A short walk that anyone can repeat, and the logits at its end."""
-    tokens = written_tokens(model.step, _GOLDEN_STEPS, 1)[:, 0]
+    tokens = written_tokens(model.step, _GOLDEN_STEPS, 1)[:, 0]  # no boundary after the first
     state = model.step.initial_state()
     for token in tokens:
         logits, state = model.step.step(np.array([token]), state)

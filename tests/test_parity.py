@@ -82,11 +82,13 @@ def exported(
 def test_torch_and_onnxruntime_agree(exported: tuple[Path, Path, RunFacts, CharModel]) -> None:
     _, bundle, facts, model = exported
     shipped = load_bundle(bundle)
-    proofs = list(prove(TorchStep(model), shipped.step, len(facts.vocabulary)))
+    engines = TorchStep(model), shipped.step
+    vocab = len(facts.vocabulary)
+    proofs = [p for restart in (False, True) for p in prove(*engines, vocab, restart=restart)]
     walks = {(proof.batch, proof.steps) for proof in proofs}
     assert walks == {(len(facts.vocabulary), 2), (1, 200), (2, 200), (5, 200)}
     states = list(model.initial_state())
-    assert [p.difference.output for p in proofs if p.batch == 1] == ["logits", *states]
+    assert [p.difference.output for p in proofs if p.batch == 1] == ["logits", *states] * 2
     for proof in proofs:
         assert proof.difference.agrees, f"{facts.model.arch}: {proof}"
 

@@ -22,7 +22,7 @@ from charmodels.training.update import Updater
 _TRIAL_SHARE = 0.012
 """Of the budget, spent on measuring each precision's speed."""
 
-_SPARE = 0.98
+_SPARE = 0.95
 """Of the budget, planned to be used: a step may turn out slower than those measured."""
 
 
