@@ -61,6 +61,16 @@ def test_buckets_keep_padding_low() -> None:
     assert sum(batch.chars for batch in all_batches) / cells > 0.9
 
 
+def test_every_character_weighs_the_same() -> None:
+    """A batch's mean loss times its share is its sum of losses over one number for all batches."""
+    rng = np.random.default_rng(0)
+    batches = NameBatches(names(*rng.integers(1, 30, size=500).tolist()), None, 16, 0, CPU)
+    all_batches = [batches.batch(step) for step in range(batches.steps_per_epoch)]
+    per_character = {round(batch.share / batch.chars, 12) for batch in all_batches}
+    assert len(per_character) == 1
+    assert sum(batch.share for batch in all_batches) == pytest.approx(batches.steps_per_epoch)
+
+
 def test_counts_draw_names_more_often() -> None:
     records = names(5, 5)
     chances = np.array([0.9, 0.1])

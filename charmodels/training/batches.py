@@ -36,6 +36,10 @@ class Batch:
     """(batch,) bool"""
     chars: int
     """Targets that are not padding."""
+    share: float = 1.0
+    """`chars` over those of an average batch. A batch's mean loss is multiplied by it, so that
+    every character of the corpus weighs the same: without it, bucketing by length would favour
+    the characters of short names, and the model would end its names too early."""
 
 
 class Batches(Protocol):
@@ -94,7 +98,8 @@ class NameBatches:
         targets = torch.where(real, self._flat[index + 1], IGNORE)
         fresh = torch.ones(len(chosen), dtype=torch.bool, device=sizes.device)
         chars = int(self._lengths[self._plan[place]].sum()) + len(chosen)
-        return Batch(self._flat[index] * real, targets, fresh, chars)
+        share = chars * self.steps_per_epoch / self.chars_per_epoch
+        return Batch(self._flat[index] * real, targets, fresh, chars, share)
 
     def _plan_epoch(self, epoch: int) -> list[Ids]:
         """Which records stand in each batch of an epoch."""

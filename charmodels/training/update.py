@@ -57,7 +57,7 @@ class Updater:
             logits.float().flatten(0, 1), batch.targets.flatten(), ignore_index=IGNORE
         )
         self._optimizer.zero_grad(set_to_none=True)
-        torch.autograd.backward(loss)
+        torch.autograd.backward(loss * batch.share)
         torch.nn.utils.clip_grad_norm_(self._parameters.values(), config.clip)
         self._optimizer.step()
         self._carried = {
