@@ -313,6 +313,9 @@ def test_rows_without_a_name_or_a_count_are_left_out(write):
         ("name,count\nAna,3\nEva,1.234\n", 3, "'1.234' is not a count"),
         ("name,count\nAna,-3\nEva,4\n", 2, "'-3' is not a count"),
         ('name,count\nAna,3\n"Eva,4\n', 3, "quotation mark"),
+        (f"name,count\nAna,3\nEva,{'9' * 400}\n", 3, "too large"),
+        (f"name,count\nAna,3\nEva,{'9' * 5_000}\n", 3, "too large"),
+        (f"Ana\t3\nEva\t{2**53 + 1}\n", 2, "too large"),
         ("foo,bar\nAna,x\nEva,y\n", 1, "no column of names among 'foo, bar'"),
     ],
 )
@@ -320,6 +323,28 @@ def test_broken_tables_name_the_line(write, content, line, words):
     message = refusal(write(content, "table.csv"))
     assert f"line {line}" in message
     assert words in message
+
+
+def test_the_largest_count_is_kept_to_the_last_digit(write):
+    corpus = read_corpus(write(f"name,count\nAna,000000{2**53}\nEva,{2**53 - 1}\n", "table.csv"))
+    assert corpus.weights.tolist() == [2**53, 2**53 - 1]
+
+
+@pytest.mark.parametrize("name", ["text.txt", "text.csv"])
+def test_a_long_text_in_one_line_is_no_table(write, name):
+    """The csv module refuses fields of over 131,072 characters."""
+    text = "palabra, otra cosa. " * 20_000
+    corpus = read_corpus(write(text, name))
+    assert (corpus.kind, corpus.records) == ("text", (text,))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such names")
+def test_a_file_name_that_is_not_utf8_can_be_written_down(tmp_path):
+    path = Path(os.fsdecode(os.fsencode(tmp_path) + b"/espa\xf1a.txt"))
+    path.write_text("Ana\nEva\n")
+    corpus = read_corpus(path)
+    assert corpus.name == "espa?a"
+    assert corpus.source.encode().endswith(b"/espa?a.txt")
 
 
 # Bad input

@@ -80,13 +80,19 @@ def read_corpus(path: str | Path, kind: Kind | None = None) -> Corpus:
         else:
             records = (_read_text(path, file, notes),)
             weights = np.ones(1)
-    corpus = Corpus(path.stem, kind, records, weights, file.sha256(), str(path), tuple(notes))
+    name, source = _printable(path.stem), _printable(str(path))
+    corpus = Corpus(name, kind, records, weights, file.sha256(), source, tuple(notes))
     if len(symbols(corpus)) > MAX_SYMBOLS:
         raise CorpusError(
             f"{path}: {len(symbols(corpus)):,} distinct characters, expected at most "
             f"{MAX_SYMBOLS:,}; this is hardly a text: look at the file, or give a part of it"
         )
     return corpus
+
+
+def _printable(name: str) -> str:
+    """A file's name that can be written as UTF-8, `?` for each byte that is not."""
+    return name.encode(errors="replace").decode()
 
 
 def _whole_lines(file: CharacterFile) -> list[str]:

@@ -25,6 +25,9 @@ _COUNT_WORDS = frozenset(
 _YEAR_WORDS = frozenset("year years anio ano annee jahr birth_year".split())
 _TABLE_SUFFIXES = (".csv", ".tsv", ".tab")
 
+MAX_COUNT = 2**53
+"""The largest count, which a float64 still holds exactly."""
+
 
 @dataclass(frozen=True)
 class Table:
@@ -47,7 +50,7 @@ def detect_table(path: Path, lines: list[str]) -> Table | None:
         CorpusError: a .csv or .tsv of several columns, none of which is known to hold names.
     """
     filled = [line for line in lines if line.strip()]
-    if not filled:
+    if not filled or len(filled[0]) > csv.field_size_limit():  # a text in one line
         return None
     is_called_table = path.suffix.lower() in _TABLE_SUFFIXES
     for delimiter in _DELIMITERS:
@@ -75,7 +78,8 @@ def read_rows(path: Path, table: Table, lines: Iterator[str]) -> Iterator[tuple[
     """The rows of a table as (line number, name, count), the count 1 where there is no column.
 
     Raises:
-        CorpusError: a row with too few columns, a count that is no whole number, broken quotes.
+        CorpusError: a row with too few columns, a count that is no whole number or too large, broken
+            quotes.
     """
     ended = (line + "\n" for line in lines)
     rows = (
@@ -150,6 +154,12 @@ def _read_count(path: Path, line: int, cell: str) -> int:
         raise CorpusError(
             f"{path}, line {line}: {cell!r:.80} is not a count; expected a whole number of "
             "digits only, without a sign or thousands separators"
+        )
+    # The length first: int() refuses thousands of digits with an error of its own.
+    if len(cell.lstrip("0")) > len(str(MAX_COUNT)) or int(cell) > MAX_COUNT:
+        shown = cell if len(cell) <= 40 else f"{cell[:40]}…"
+        raise CorpusError(
+            f"{path}, line {line}: the count {shown} is too large; expected at most {MAX_COUNT:,}"
         )
     return int(cell)
 
