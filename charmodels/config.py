@@ -1,5 +1,6 @@
 """Every setting, defined once: its type, its default, and the sentence `--help` shows."""
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -31,7 +32,7 @@ class ModelConfig:
     layers: int = 1
     """Recurrences on top of each other."""
     dropout: float = 0.2
-    """Share of numbers hidden at random between layers while training."""
+    """Share of numbers hidden at random while training: of the embedding and of every layer."""
     tied: bool = False
     """Use the embedding as the head's weights too; needs embedding-size = hidden-size."""
 
@@ -102,13 +103,15 @@ class TrainConfig:
         for name in ("max_seconds", "max_steps", "max_epochs"):
             value = getattr(self, name)
             flag = name.replace("_", "-")
-            _require(value is None or value > 0, f"{flag} is {value}; expected more than 0")
+            is_number = value is None or (value > 0 and math.isfinite(value))
+            _require(is_number, f"{flag} is {value}; expected more than 0")
         for name in ("batch_size", "window", "validations", "patience", "threads"):
             value = getattr(self, name)
             _require(value >= 1, f"{name.replace('_', '-')} is {value}; expected 1 or more")
         for name in ("learning_rate", "clip"):
             value = getattr(self, name)
-            _require(value > 0, f"{name.replace('_', '-')} is {value}; expected more than 0")
+            is_number = value > 0 and math.isfinite(value)
+            _require(is_number, f"{name.replace('_', '-')} is {value}; expected more than 0")
         _require(0 <= self.seed < 2**53, f"seed is {self.seed}; expected 0 to 2^53 - 1")
         _require(0 <= self.reset < 1, f"reset is {self.reset}; expected 0 up to 1")
         _require(0 <= self.warmup <= 1, f"warmup is {self.warmup}; expected 0 to 1")

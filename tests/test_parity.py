@@ -15,7 +15,7 @@ from charmodels.corpus.splitting import split_corpus
 from charmodels.models import MODELS, CharModel, build_model
 from charmodels.models.torch_step import TorchStep
 from charmodels.runtime import BundleError, Model, load_bundle
-from charmodels.runtime.bundle import METADATA_KEY, STEP, read_bundle
+from charmodels.runtime.bundle import METADATA_KEY, STEP, WEIGHTS, read_bundle
 from charmodels.runtime.onnx_step import OnnxStep, open_session
 from charmodels.training.checkpoint import (
     MODEL,
@@ -25,7 +25,6 @@ from charmodels.training.checkpoint import (
     write_run,
     write_tensors,
 )
-from charmodels.training.start import WEIGHTS
 from charmodels.training.train import new_facts, speaking_model
 from export.__main__ import main
 from export.check import check_bundle
@@ -154,6 +153,18 @@ def test_weights_travel_in_float16(exported: tuple[Path, Path, RunFacts, CharMod
     for name, value in model.named_parameters():
         assert tensors[name].dtype == torch.float16
         assert torch.allclose(tensors[name].float(), value, atol=2e-3)
+
+
+def test_changed_weights_are_noticed(exported: tuple[Path, Path, RunFacts, CharModel]) -> None:
+    _, bundle, _, _ = exported
+    path = bundle / WEIGHTS
+    whole = path.read_bytes()
+    try:
+        path.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+        with pytest.raises(BundleError, match="changed since"):
+            check_bundle(bundle)
+    finally:
+        path.write_bytes(whole)
 
 
 def test_nothing_private_travels(exported: tuple[Path, Path, RunFacts, CharModel]) -> None:

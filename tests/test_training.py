@@ -250,3 +250,105 @@ def test_a_folder_that_cannot_be_made_is_an_error_in_one_line(
     errors = [line for line in capsys.readouterr().err.splitlines() if "error" in line]
     assert len(errors) == 1
     assert str(in_the_way) in errors[0]
+
+
+def test_force_removes_nothing_before_everything_is_right(
+    run: Path, names: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = weights(run)
+    mistakes: list[tuple[str | Path, ...]] = [
+        ("nosuch.txt",),
+        ("--recipe", "nosuch"),
+        (names, "--from", "nowhere"),
+        (names, "--from", run, "--hidden-size", "7"),
+    ]
+    for mistake in mistakes:
+        assert train(*mistake, "--out", run, "--force", "--max-steps", "1") == 1, mistake
+        assert weights(run) == before, mistake
+    assert capsys.readouterr().out == ""
+
+
+def test_a_diverged_training_says_so(
+    tmp_path: Path, names: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    flags = (*TINY, "--max-steps", "60", "--learning-rate", "1e30")
+    assert train(names, "--out", tmp_path / "run", *flags) == 1
+    assert "training diverged" in capsys.readouterr().err.splitlines()[-1]
+
+
+def test_killed_between_its_last_files_a_run_still_ends_whole(tmp_path: Path, run: Path) -> None:
+    out = tmp_path / "run"
+    shutil.copytree(run, out)
+    facts = run_json(out)
+    facts["metrics"] = None
+    (out / "run.json").write_text(json.dumps(facts), encoding="utf-8")
+    (out / "model.safetensors").unlink()
+    (out / "log.jsonl").unlink()
+    assert train("--out", out, "--resume") == 0
+    assert weights(out) == weights(run)
+    assert (out / "log.jsonl").read_text() == (run / "log.jsonl").read_text()
+
+
+def test_a_resumed_run_keeps_the_test_part_unread(tmp_path: Path, run: Path) -> None:
+    out = tmp_path / "run"
+    shutil.copytree(run, out)
+    facts = run_json(out) | {"metrics": None, "read_test": False}
+    (out / "run.json").write_text(json.dumps(facts), encoding="utf-8")
+    assert train("--out", out, "--resume") == 0
+    assert "nats_per_char" not in run_json(out)["metrics"]
+
+
+def test_killed_before_its_first_checkpoint_a_started_run_starts_again(
+    tmp_path: Path, run: Path, names: Path
+) -> None:
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    assert train(names, "--out", whole, "--from", run, "--max-steps", "30") == 0
+    killed.mkdir()
+    facts = run_json(whole) | {"metrics": None}
+    (killed / "run.json").write_text(json.dumps(facts), encoding="utf-8")
+    assert train("--out", killed, "--resume") == 0
+    assert weights(killed) == weights(whole)
+
+
+def test_a_run_resumes_from_any_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_names(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    assert train("names.txt", "--out", "run", "--max-steps", "5", *TINY) == 0
+    monkeypatch.chdir("/")
+    assert main(["evaluate", str(tmp_path / "run"), "--json"]) == 0
+
+
+def test_names_do_not_start_from_a_text(
+    tmp_path: Path, names: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = tmp_path / "text"
+    flags = ("--kind", "text", "--max-steps", "3", *TINY)
+    assert train(write_text(tmp_path), "--out", text, *flags) == 0
+    assert train(names, "--out", tmp_path / "x", "--from", text, "--max-steps", "1") == 1
+    assert "writes text; this corpus is names" in capsys.readouterr().err
+
+
+def test_a_budget_of_ones_own_is_not_cut_short(tmp_path: Path, names: Path) -> None:
+    """The default for short lists stops after 60 passes; whoever says 400 steps gets 400."""
+    out = tmp_path / "run"
+    assert train(names, "--out", out, "--max-steps", "400", *TINY, "--patience", "99") == 0
+    assert run_json(out)["metrics"]["steps"] == 400
+    out = tmp_path / "epochs"
+    assert train(names, "--out", out, "--max-epochs", "0.1", "--max-steps", "9", *TINY) == 0
+    assert run_json(out)["metrics"]["steps"] == 1
+
+
+@pytest.mark.parametrize(
+    "flags", [("--max-seconds", "inf"), ("--max-epochs", "inf"), ("--learning-rate", "inf")]
+)
+def test_infinite_settings_are_refused(names: Path, tmp_path: Path, flags: tuple[str, str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        train(names, "--out", tmp_path / "x", *flags)
+    assert stopped.value.code == 2
+
+
+def test_the_largest_seed_works(names: Path, tmp_path: Path) -> None:
+    flags = ("--seed", str(2**53 - 1), "--max-steps", "2", *TINY)
+    assert train(names, "--out", tmp_path / "run", *flags) == 0

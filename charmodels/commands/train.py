@@ -13,6 +13,7 @@ from charmodels.corpus.splitting import split_corpus
 from charmodels.recipes import RECIPES, Recipe, default_recipe, fine_tuning
 from charmodels.runtime.errors import RunError, SettingError
 from charmodels.training.checkpoint import RUN
+from charmodels.training.plan import Began, choose_device
 from charmodels.training.start import Start, read_start
 from charmodels.training.train import Outcome, new_facts, remove_run, resume_run, train_run
 
@@ -26,31 +27,54 @@ def train_command(args: "Train", parse_again: Callable[["Train"], "Train"]) -> i
     The defaults depend on the corpus, which is known only after the first reading.
     """
     if args.resume:
-        outcome = resume_run(args.out, read_test=not args.no_test)
-        return _report(args.out, outcome, as_json=args.as_json)
-    _make_room(args.out, args.force)
+        return _report(args.out, resume_run(args.out), as_json=args.as_json)
+    began = Began()
+    _refuse_what_is_there(args.out, args.force)
     recipe = _recipe(args)
     corpus = open_corpus(_source(args, recipe), args.kind)
-    start = read_start(args.start) if args.start else None
+    start = _start(args, corpus)
     settings = parse_again(_defaults(args, recipe, corpus, start))
     if start and settings.model != replace(start.model, dropout=settings.model.dropout):
         raise SettingError(f"--from {args.start} decides the model's sizes; leave their flags out")
+    choose_device(settings.training.device)
     split = split_corpus(corpus, args.split_salt)
     for note in (*corpus.notes, *split.notes):
         print(note, file=sys.stderr)
-    facts = new_facts(corpus, split, settings.model, settings.training, args.recipe, start)
-    outcome = train_run(args.out, facts, corpus, split, start, read_test=not args.no_test)
-    return _report(args.out, outcome, as_json=args.as_json)
+    facts = new_facts(
+        corpus,
+        split,
+        settings.model,
+        settings.training,
+        args.recipe,
+        start,
+        read_test=not args.no_test,
+    )
+    remove_run(args.out)  # only now, when nothing can be wrong with the new one any more
+    return _report(
+        args.out, train_run(args.out, facts, corpus, split, start, began), as_json=args.as_json
+    )
 
 
-def _make_room(out: Path, force: bool) -> None:
-    if not (out / RUN).exists():
-        if out.exists() and (not out.is_dir() or any(out.iterdir())):
-            raise RunError(f"{out} exists and is no run folder; choose another --out")
-        return
-    if not force:
-        raise RunError(f"{out} holds a run; go on with --resume, or replace it with --force")
-    remove_run(out)
+def _refuse_what_is_there(out: Path, force: bool) -> None:
+    if (out / RUN).exists():
+        if not force:
+            raise RunError(f"{out} holds a run; go on with --resume, or replace it with --force")
+    elif out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise RunError(f"{out} exists and is no run folder; choose another --out")
+
+
+def _start(args: "Train", corpus: Corpus) -> Start | None:
+    if args.start is None:
+        return None
+    start = read_start(args.start)
+    if start.kind != corpus.kind:
+        raise SettingError(f"--from {args.start} writes {start.kind}; this corpus is {corpus.kind}")
+    print(
+        f"starting from {start.name}: if it was trained on some of these records, "
+        "the held-out figures are too good",
+        file=sys.stderr,
+    )
+    return start
 
 
 def _recipe(args: "Train") -> Recipe | None:
@@ -79,7 +103,12 @@ def _defaults(args: "Train", recipe: Recipe | None, corpus: Corpus, start: Start
         model = replace(start.model, dropout=model.dropout)
     given = args.training
     if given.max_seconds is not None or given.max_steps is not None:
-        training = replace(training, max_seconds=given.max_seconds, max_steps=given.max_steps)
+        training = replace(
+            training,
+            max_seconds=given.max_seconds,
+            max_steps=given.max_steps,
+            max_epochs=given.max_epochs,
+        )
     return replace(args, model=model, training=training)
 
 

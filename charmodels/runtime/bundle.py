@@ -27,6 +27,9 @@ FORMAT = 1
 STEP = "step.onnx"
 """The graph every bundle has: one character in, logits and the next state out."""
 
+WEIGHTS = "weights.safetensors"
+"""Optional: the trainable weights, float16, the model's sizes in the file's own metadata."""
+
 METADATA_KEY = "charmodels"
 """Where a graph's metadata_props keep the bundle's facts, as JSON."""
 
@@ -57,6 +60,14 @@ class GraphFile:
 
 
 @dataclass(frozen=True)
+class WeightsFile:
+    """What `bundle.json` promises about the trainable weights, if they travel with it."""
+
+    sha256: str
+    bytes: int
+
+
+@dataclass(frozen=True)
 class Golden:
     """Token ids fed from the zero state, and the logits after the last: any runtime can check."""
 
@@ -77,6 +88,7 @@ class Bundle:
     metrics: Mapping[str, Any] = field(default_factory=dict)
     files: Mapping[str, GraphFile] = field(default_factory=dict)
     golden: Golden | None = None
+    weights: WeightsFile | None = None
     format: int = FORMAT
 
     def facts(self) -> dict[str, Any]:
@@ -94,8 +106,11 @@ class Bundle:
     def to_json(self) -> str:
         """The text of `bundle.json`."""
         golden = {"golden": asdict(self.golden)} if self.golden else {}
+        weights = {"weights": asdict(self.weights)} if self.weights else {}
         files = {name: asdict(file) for name, file in self.files.items()}
-        return json.dumps({**self.facts(), "files": files, **golden}, ensure_ascii=False, indent=1)
+        return json.dumps(
+            {**self.facts(), "files": files, **weights, **golden}, ensure_ascii=False, indent=1
+        )
 
 
 def read_bundle(folder: str | Path) -> Bundle:
@@ -122,6 +137,8 @@ def read_bundle(folder: str | Path) -> Bundle:
         raise BundleError(f"{path}: files has no {STEP}; export the run again")
     for name, file in bundle.files.items():
         _check_file(folder / name, file)
+    if bundle.weights:
+        _check_file(folder / WEIGHTS, bundle.weights)
     return bundle
 
 
@@ -196,6 +213,7 @@ def _from_facts(facts: dict[str, Any]) -> Bundle:
         metrics=_mapping(facts, "metrics"),
         files={_file_name(name): _graph_file(file) for name, file in files.items()},
         golden=_golden(golden) if golden is not None else None,
+        weights=_weights_file(facts["weights"]) if "weights" in facts else None,
     )
 
 
@@ -225,6 +243,11 @@ def _graph_file(facts: dict[str, Any]) -> GraphFile:
     size = _integer(facts["bytes"], "bytes", 1, MAX_GRAPH_BYTES)
     opset = _integer(facts["opset"], "opset", 1, 1000)
     return GraphFile(sha256=sha256, bytes=size, opset=opset, variant=variant)
+
+
+def _weights_file(facts: dict[str, Any]) -> WeightsFile:
+    (sha256,) = _strings([facts["sha256"]], "weights")
+    return WeightsFile(sha256=sha256, bytes=_integer(facts["bytes"], "bytes", 1, MAX_GRAPH_BYTES))
 
 
 def _golden(facts: dict[str, Any]) -> Golden:
@@ -268,7 +291,7 @@ def _shown(value: Any) -> str:
     return text if len(text) <= 60 else text[:60] + "…"
 
 
-def _check_file(path: Path, promised: GraphFile) -> None:
+def _check_file(path: Path, promised: GraphFile | WeightsFile) -> None:
     if path.is_symlink() or not path.is_file():
         raise BundleError(f"{path}: named in bundle.json but missing; copy the whole folder again")
     size = path.stat().st_size

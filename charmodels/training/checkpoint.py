@@ -59,6 +59,9 @@ class RunFacts:
     versions: Mapping[str, str]
     recipe: str | None = None
     started_from: str | None = None
+    """The folder whose weights this run began with."""
+    read_test: bool = True
+    """Whether the test part is read at the end."""
     plan: Plan | None = None
     metrics: Mapping[str, Any] | None = None
 

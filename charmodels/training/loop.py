@@ -13,6 +13,7 @@ from typing import Protocol
 from torch import Tensor
 
 from charmodels.models.base import CharModel
+from charmodels.runtime.errors import RunError
 from charmodels.training.batches import Batches
 from charmodels.training.checkpoint import (
     LOG,
@@ -48,7 +49,7 @@ class Progress:
     """Of the budget, used."""
     wall_seconds: float = 0.0
     stopped: str = ""
-    """Why training ended: budget, overfitting, interrupted; empty while it goes on."""
+    """Why training ended: finished or overfitting; empty while it goes on."""
 
 
 class Display(Protocol):
@@ -73,6 +74,7 @@ class Trainer:
         plan: how many steps, how often to validate.
         validate: nats per character of the validation part; None when nothing is held out.
         clock: seconds of the budget.
+        wall: seconds of the clock on the wall.
         display: told about progress.
     """
 
@@ -99,8 +101,13 @@ class Trainer:
         if not (self.folder / STATE).is_file():
             return
         tensors, facts = read_tensors(self.folder / STATE)
-        self.progress = Progress(**facts["progress"])
-        self._smooth, self._log = facts["smooth"], facts["log"]
+        try:
+            self.progress = Progress(**facts["progress"])
+            self._smooth, self._log = float(facts["smooth"]), list(facts["log"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise RunError(
+                f"{self.folder / STATE}: not a state of this version ({error})"
+            ) from error
         self._clock.add(self.progress.seconds)
         self._wall.add(self.progress.wall_seconds)
         self.updater.restore(tensors, self.progress.step)
@@ -124,6 +131,8 @@ class Trainer:
                     self._save()
                 if interrupted.is_set():
                     break
+        if self.progress.stopped:  # also when the run was killed between its last files
+            self._write_results()
         put_weights(self.updater.model, self._best, "best weights")
         return self.progress
 
@@ -136,6 +145,8 @@ class Trainer:
         )
         if self.progress.step % _SHOW_EVERY == 0 or self.progress.step == self.plan.steps:
             nats = float(loss)
+            if not math.isfinite(nats):
+                raise _diverged(self.progress.step)
             smooth = nats if math.isnan(self._smooth) else 0.9 * self._smooth + 0.1 * nats
             self._smooth = smooth
             speed = self.progress.chars_seen / max(self._clock.seconds(), 1e-9)
@@ -145,14 +156,15 @@ class Trainer:
         """Keep the weights if they are the best so far; without held-out records, the last."""
         progress = self.progress
         nats = self._validate(self.updater.model) if self._validate else math.nan
-        is_best = not nats >= progress.best_nats  # also without validation
-        if is_best:
+        if self._validate and not math.isfinite(nats):
+            raise _diverged(progress.step)
+        if self._validate is None or nats < progress.best_nats:
             self._best = _copies(weights_of(self.updater.model))
             progress = replace(progress, best_step=progress.step, best_nats=nats, worse=0)
         else:
             progress = replace(progress, worse=progress.worse + 1)
         if progress.step >= self.plan.steps:
-            progress = replace(progress, stopped="budget")
+            progress = replace(progress, stopped="finished")
         elif progress.worse >= self.updater.config.patience:
             progress = replace(progress, stopped="overfitting")
         self.progress = self._timed(progress)
@@ -177,9 +189,19 @@ class Trainer:
         facts = {"progress": asdict(self.progress), "smooth": self._smooth, "log": self._log}
         best = {f"best.{name}": value for name, value in self._best.items()}
         write_tensors(self.folder / STATE, self.updater.tensors() | best, facts)
+        self._write_results()
+
+    def _write_results(self) -> None:
         write_aside(self.folder / LOG, "".join(line + "\n" for line in self._log).encode())
         if self.progress.best_step:
             write_tensors(self.folder / MODEL, self._best, {})
+
+
+def _diverged(step: int) -> RunError:
+    return RunError(
+        f"training diverged at step {step:,} (the loss is no number); "
+        "train again with --force and a lower --learning-rate"
+    )
 
 
 def _copies(weights: dict[str, Tensor]) -> dict[str, Tensor]:

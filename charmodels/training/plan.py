@@ -6,9 +6,10 @@ what a budget buys; on a GPU they are seconds of the clock, for there the CPU wa
 
 import copy
 import itertools
+import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 
@@ -26,11 +27,19 @@ _SPARE = 0.95
 """Of the budget, planned to be used: a step may turn out slower than those measured."""
 
 
-class Clock:
-    """Seconds since it was made, by any clock, plus those of before an interruption."""
+@dataclass(frozen=True)
+class Began:
+    """When a run's work began, by both clocks: made before the corpus is read."""
 
-    def __init__(self, now: Callable[[], float] = time.perf_counter) -> None:
-        self._now, self._start = now, now()
+    cpu: float = field(default_factory=time.process_time)
+    wall: float = field(default_factory=time.perf_counter)
+
+
+class Clock:
+    """Seconds since a moment, plus those of before an interruption."""
+
+    def __init__(self, now: Callable[[], float], start: float) -> None:
+        self._now, self._start = now, start
 
     def seconds(self) -> float:
         """Seconds used so far."""
@@ -41,9 +50,16 @@ class Clock:
         self._start -= seconds
 
 
-def budget_clock(device: torch.device) -> Clock:
+def wall_clock(began: Began) -> Clock:
+    """Seconds of the clock on the wall."""
+    return Clock(time.perf_counter, began.wall)
+
+
+def budget_clock(device: torch.device, began: Began) -> Clock:
     """The clock a budget is counted by."""
-    return Clock(time.process_time if device.type == "cpu" else time.perf_counter)
+    if device.type == "cpu":
+        return Clock(time.process_time, began.cpu)
+    return wall_clock(began)
 
 
 def choose_device(wanted: str) -> torch.device:
@@ -81,9 +97,11 @@ def make_plan(
     A budget in seconds is measured on a copy: a few steps in each precision that may be used, and
     one validation.
     """
-    enough = round(config.max_epochs * batches.steps_per_epoch) if config.max_epochs else None
+    enough = math.inf
+    if config.max_epochs is not None:
+        enough = math.ceil(config.max_epochs * batches.steps_per_epoch)
     if config.max_steps is not None:
-        steps = min(config.max_steps, enough or config.max_steps)
+        steps = config.max_steps
         precision = _precisions(config, device)[0]
     else:
         budget = config.max_seconds or DEFAULT_SECONDS
@@ -98,9 +116,9 @@ def make_plan(
         validations = config.validations * (clock.seconds() - start)
         left = budget * _SPARE - clock.seconds() - validations
         steps = max(1, int(left / best.seconds_per_step))
-        steps = min(steps, enough or steps)
+    steps = int(min(steps, enough))
     return Plan(
-        steps=max(1, steps),
+        steps=steps,
         validate_every=max(1, steps // config.validations),
         precision=precision,
         device=device.type,
@@ -113,7 +131,9 @@ def _precisions(config: TrainConfig, device: torch.device) -> list[str]:
     if config.precision != "auto":
         return [config.precision]
     if device.type == "cuda":
-        return ["bfloat16" if torch.cuda.is_bf16_supported() else "float32"]
+        return [
+            "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float32"
+        ]
     return ["float32", "bfloat16"] if device.type == "cpu" else ["float32"]
 
 
@@ -127,11 +147,11 @@ def _try_out(
 ) -> _Speed:
     """Train a copy for a moment; the first half, when caches fill, is not counted."""
     updater = Updater(copy.deepcopy(model), config, precision)
-    whole, clock, steps = budget_clock(device), budget_clock(device), 0
+    whole, clock, steps = budget_clock(device, Began()), budget_clock(device, Began()), 0
     for step in itertools.count():
         float(updater.update(batches.batch(step), 0, 1))  # reading the loss waits for a GPU
         if whole.seconds() < seconds / 2 or step < 2:
-            clock = budget_clock(device)
+            clock = budget_clock(device, Began())
             continue
         steps += 1
         if whole.seconds() >= seconds:

@@ -8,13 +8,10 @@ from torch import Tensor
 
 from charmodels.config import ModelConfig
 from charmodels.models.base import CharModel
-from charmodels.runtime.bundle import read_bundle
+from charmodels.runtime.bundle import WEIGHTS, Kind, read_bundle
 from charmodels.runtime.errors import BundleError, RunError
 from charmodels.runtime.vocabulary import Vocabulary
 from charmodels.training.checkpoint import MODEL, RUN, put_weights, read_run, read_tensors
-
-WEIGHTS = "weights.safetensors"
-"""A bundle's trainable weights, float16, with the model's sizes in the file's own metadata."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +21,13 @@ class Start:
     vocabulary: Vocabulary
     model: ModelConfig
     weights: dict[str, Tensor]
-    name: str
+    kind: Kind
+    folder: Path
+
+    @property
+    def name(self) -> str:
+        """The folder's own name."""
+        return self.folder.resolve().name
 
 
 def read_start(folder: Path) -> Start:
@@ -36,7 +39,7 @@ def read_start(folder: Path) -> Start:
     if (folder / RUN).is_file():
         facts = read_run(folder)
         weights, _ = read_tensors(folder / MODEL)
-        return Start(facts.vocabulary, facts.model, weights, folder.name)
+        return Start(facts.vocabulary, facts.model, weights, facts.kind, folder)
     try:
         bundle = read_bundle(folder)
     except BundleError as error:
@@ -51,7 +54,7 @@ def read_start(folder: Path) -> Start:
     except (KeyError, TypeError, ValueError) as error:
         raise RunError(f"{folder / WEIGHTS}: does not say the model's sizes ({error})") from error
     weights = {name: value.float() for name, value in weights.items()}
-    return Start(bundle.vocabulary, config, weights, folder.name)
+    return Start(bundle.vocabulary, config, weights, bundle.kind, folder)
 
 
 def put_start(model: CharModel, start: Start) -> None:

@@ -36,8 +36,8 @@ from charmodels.training.checkpoint import (
 )
 from charmodels.training.display import TrainingDisplay
 from charmodels.training.loop import Progress, Trainer
-from charmodels.training.plan import Clock, budget_clock, choose_device, make_plan
-from charmodels.training.start import Start, put_start
+from charmodels.training.plan import Began, budget_clock, choose_device, make_plan, wall_clock
+from charmodels.training.start import Start, put_start, read_start
 from charmodels.training.update import Updater
 
 
@@ -56,6 +56,8 @@ def new_facts(
     training: TrainConfig,
     recipe: str | None = None,
     start: Start | None = None,
+    *,
+    read_test: bool = True,
 ) -> RunFacts:
     """What is known of a run before it begins."""
     vocabulary = (
@@ -82,7 +84,8 @@ def new_facts(
             "onnxruntime": onnxruntime.__version__,
         },
         recipe=recipe,
-        started_from=start.name if start else None,
+        started_from=str(start.folder.resolve()) if start else None,
+        read_test=read_test,
     )
 
 
@@ -90,11 +93,16 @@ def _size(corpus: Corpus, part: tuple[str, ...]) -> int:
     return len(part) if corpus.kind == "names" else sum(len(record) for record in part)
 
 
+def _absolute(source: str) -> str:
+    """A file's whole path, so that a run can be resumed from another folder; a dataset's name."""
+    return str(Path(source).resolve()) if Path(source).is_file() else source
+
+
 def _about(corpus: Corpus) -> dict[str, Any]:
     known = DATASETS.get(corpus.name)
     about: dict[str, Any] = {
         "name": corpus.name,
-        "source": corpus.source,
+        "source": _absolute(corpus.source),
         "sha256": corpus.sha256,
         "records": len(corpus.records),
         "longest": max(len(record) for record in corpus.records),
@@ -135,15 +143,16 @@ def train_run(
     corpus: Corpus,
     split: Split,
     start: Start | None = None,
-    *,
-    read_test: bool = True,
+    began: Began | None = None,
 ) -> Outcome:
     """Train in `folder` until the budget ends, it overfits, or Ctrl-C; resume what stands there.
 
     The test part is read once, after the last weight is chosen.
     """
     device = choose_device(facts.plan.device if facts.plan else facts.training.device)
-    clock, wall = budget_clock(device), Clock()
+    began = began or Began()
+    clock, wall = budget_clock(device, began), wall_clock(began)
+    torch.backends.cudnn.allow_tf32 = False  # float32 means float32, also on a GPU
     torch.set_num_threads(facts.plan.threads if facts.plan else facts.training.threads)
     folder.mkdir(parents=True, exist_ok=True)
     write_run(folder, facts)
@@ -169,35 +178,28 @@ def train_run(
         progress = trainer.run()
     if progress.stopped:
         facts = replace(facts, metrics=_metrics(facts, model, progress))
-        if read_test and split.test:
+        if facts.read_test and split.test:
             tested = _test_metrics(facts, model, [encode(record) for record in split.test])
             facts = replace(facts, metrics={**(facts.metrics or {}), **tested})
         write_run(folder, facts)
     return Outcome(facts, progress)
 
 
-def resume_run(folder: Path, *, read_test: bool = True) -> Outcome:
+def resume_run(folder: Path) -> Outcome:
     """Go on where a killed or interrupted run stood.
 
     Raises:
-        RunError: the folder is no run, or its corpus is gone or changed.
+        RunError: the folder is no run, it is finished, or what it read is gone or changed.
     """
+    began = Began()
     facts = read_run(folder)
     if facts.metrics:
         raise RunError(f"{folder}: already finished; export it with: python -m export {folder}")
     corpus, split = reopen_corpus(facts)
-    if facts.started_from:
-        raise_if_lost(folder, facts)
-    return train_run(folder, facts, corpus, split, read_test=read_test)
-
-
-def raise_if_lost(folder: Path, facts: RunFacts) -> None:
-    """A run begun with --from cannot be resumed before its first state file."""
-    if not (folder / STATE).is_file():
-        raise RunError(
-            f"{folder}: killed before its first checkpoint; start it again with "
-            f"--from {facts.started_from} --force"
-        )
+    start = None
+    if facts.started_from and not (folder / STATE).is_file():
+        start = read_start(Path(facts.started_from))
+    return train_run(folder, facts, corpus, split, start, began)
 
 
 def remove_run(folder: Path) -> None:

@@ -46,7 +46,7 @@ class Updater:
         config = self.config
         for group in self._optimizer.param_groups:
             group["lr"] = learning_rate(step, steps, config.learning_rate, config.warmup)
-        torch.manual_seed(config.seed * 1_000_003 + step)
+        torch.manual_seed((config.seed * 1_000_003 + step) % 2**63)
         self.model.train()
         state = self._start_state(batch)
         with torch.autocast(
