@@ -6,17 +6,19 @@ that `--help` answers at once.
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Literal
 
 import tyro
-from tyro.conf import OmitArgPrefixes, Positional, arg, subcommand
+from tyro.conf import FlagCreatePairsOff, OmitArgPrefixes, Positional, arg, subcommand
 
+from charmodels.commands.exits import UsageError, run_command
 from charmodels.config import ModelConfig, TrainConfig
-from charmodels.runtime.errors import CharModelError
 
-Json = Annotated[bool, arg(name="json", help="Print one JSON object on standard output.")]
+Switch = FlagCreatePairsOff[bool]
+"""Off unless said: --force, but no --no-force."""
+Json = Annotated[Switch, arg(name="json", help="Print one JSON object on standard output.")]
 
 
 @dataclass(frozen=True)
@@ -38,11 +40,11 @@ class Train:
     """Go on from this run's or bundle's weights: good for short lists."""
     split_salt: str = ""
     """Another salt holds out other names."""
-    no_test: bool = False
+    no_test: Switch = False
     """Leave the test part unread."""
-    resume: bool = False
+    resume: Switch = False
     """Go on where the run in --out was killed; needs nothing else."""
-    force: bool = False
+    force: Switch = False
     """Replace the run in --out."""
     as_json: Json = False
     model: OmitArgPrefixes[ModelConfig] = field(default_factory=ModelConfig)
@@ -83,7 +85,7 @@ class Sample:
     seed: int | None = None
     """The same seed writes the same texts; random, and shown, when not given."""
     as_json: Json = False
-    print0: bool = False
+    print0: Switch = False
     """End each text with NUL instead of a newline."""
 
 
@@ -147,7 +149,6 @@ def parse(argv: Sequence[str]) -> Train | Evaluate | Sample | Compare | Recipes 
         prog="python -m charmodels",
         description="Train, measure and sample character models.",
         args=list(argv),
-        config=(tyro.conf.FlagCreatePairsOff,),
     )
     return command
 
@@ -155,15 +156,21 @@ def parse(argv: Sequence[str]) -> Train | Evaluate | Sample | Compare | Recipes 
 def parse_train(argv: Sequence[str], defaults: Train) -> Train:
     """Read `train`'s arguments again: what was not given now follows `defaults`.
 
-    Flags may be said both ways here, --tied and --no-tied, whatever their default has become.
+    Switches are off again, for `argv` to turn on: a switch that is on by default has another name.
     """
-    return tyro.cli(Train, prog="python -m charmodels train", args=list(argv), default=defaults)
+    off = replace(defaults, no_test=False, resume=False, force=False, as_json=False)
+    return tyro.cli(Train, prog="python -m charmodels train", args=list(argv), default=off)
 
 
 def run(args: Train | Evaluate | Sample | Compare | Recipes | Data, argv: Sequence[str]) -> int:
     """Do what was asked; each command's imports are its own."""
     match args:
         case Train():
+            if not (args.corpus or args.recipe or args.resume):
+                raise UsageError(
+                    "what to train on is missing; give a file, a dataset (see: data list), "
+                    "--recipe, or --resume"
+                )
             from charmodels.commands.train import train_command
 
             return train_command(args, lambda defaults: parse_train(argv[1:], defaults))
@@ -193,29 +200,12 @@ def run(args: Train | Evaluate | Sample | Compare | Recipes | Data, argv: Sequen
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Parse and run: 0 done, 1 an error in one line, 2 bad usage."""
-    argv = sys.argv[1:] if argv is None else argv
-    try:
-        return run(parse(argv), argv)
-    except CharModelError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    except ModuleNotFoundError as error:
-        extra = {"rapidfuzz": "evaluate"}.get(error.name or "", "train")
-        print(
-            f"error: this needs {error.name}, which is not installed; "
-            f'install it with: pip install "charmodels[{extra}]"',
-            file=sys.stderr,
-        )
-        return 1
-    except BrokenPipeError:  # the reader of our output, such as head, has had enough
-        sys.stderr.close()
-        return 0
-    except OSError as error:  # a folder that cannot be written, a disk that is full
-        print(f"error: {error.filename}: {error.strerror or error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("stopped", file=sys.stderr)
-        return 130
+    words = sys.argv[1:] if argv is None else argv
+    return run_command(lambda: run(parse(words), words), _extra_of)
+
+
+def _extra_of(module: str) -> str:
+    return "evaluate" if module == "rapidfuzz" else "train"
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import tyro
 
-from charmodels.runtime.errors import BundleError, CharModelError
+from charmodels.commands.exits import UsageError, run_command
 
 
 @dataclass(frozen=True)
@@ -32,17 +32,24 @@ class Export:
     """Print one JSON object on standard output."""
 
 
+def parse(argv: Sequence[str] | None) -> Export:
+    """Read the command line; a mistake prints what is right and exits with 2."""
+    return tyro.cli(
+        Export, prog="python -m export", args=argv, config=(tyro.conf.FlagCreatePairsOff,)
+    )
+
+
 def run(args: Export) -> int:
     """Do one of the three; prints results on stdout, talk on stderr."""
     if sum(x is not None for x in (args.run, args.check, args.inspect)) != 1:
-        raise BundleError("expected one of: RUN --out BUNDLE, --check BUNDLE, --inspect BUNDLE")
+        raise UsageError("expected one of: RUN --out BUNDLE, --check BUNDLE, --inspect BUNDLE")
     if args.check is not None:
         return _check(args.check, args.as_json)
     if args.inspect is not None:
         return _inspect(args.inspect, args.as_json)
     assert args.run is not None
     if args.out is None:
-        raise BundleError(f"--out is missing; for example --out bundles/{args.run.name}")
+        raise UsageError(f"--out is missing; for example --out bundles/{args.run.name}")
     return _export(args.run, args.out, args)
 
 
@@ -95,24 +102,7 @@ def _export(run_folder: Path, out: Path, args: Export) -> int:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Parse and run: 0 done, 1 an error in one line, 2 bad usage."""
-    args = tyro.cli(
-        Export, prog="python -m export", args=argv, config=(tyro.conf.FlagCreatePairsOff,)
-    )
-    try:
-        return run(args)
-    except CharModelError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    except OSError as error:  # a folder that cannot be written, a disk that is full
-        print(f"error: {error.filename}: {error.strerror or error}", file=sys.stderr)
-        return 1
-    except ModuleNotFoundError as error:
-        print(
-            f"error: this needs {error.name}, which is not installed; "
-            'install it with: pip install "charmodels[export]"',
-            file=sys.stderr,
-        )
-        return 1
+    return run_command(lambda: run(parse(argv)), lambda module: "export")
 
 
 if __name__ == "__main__":

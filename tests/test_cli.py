@@ -3,9 +3,11 @@
 import contextlib
 import io
 import json
+import os
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -97,7 +99,13 @@ def test_help_names_every_command():
         (charm, ["sample", "x", "--count", "many"], "INT"),
         (charm, ["train", "x", "--out", "y", "--arch", "grru"], "rnn"),
         (charm, ["train", "x"], "--out"),
+        (charm, ["train", "--out", "y"], "what to train on is missing"),
+        (charm, ["train", "x", "--out", "y", "--dropout", "3"], "dropout is 3"),
+        (charm, ["train", "x", "--out", "y", "--no-force"], "--force"),
         (export_, ["--chek", "x"], "--check"),
+        (export_, [], "expected one of: RUN --out BUNDLE"),
+        (export_, ["a", "--check", "b"], "expected one of"),
+        (export_, ["runs/mine"], "--out is missing"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else None,
 )
@@ -106,6 +114,16 @@ def test_a_mistyped_word_stops_with_the_right_ones(main, argv, suggestion):
     assert code == 2
     assert out == ""
     assert suggestion in err
+
+
+def test_a_setting_can_be_said_both_ways_and_a_switch_twice():
+    """The second reading, over a recipe's defaults, understands what the first one did."""
+    words = ["train", "x", "--out", "y", "--no-tied", "--force", "--json"]
+    first = charmodels.__main__.parse(words)
+    assert isinstance(first, charmodels.__main__.Train)
+    tied = replace(first.model, tied=True, embedding_size=96, hidden_size=96)
+    second = charmodels.__main__.parse_train(words[1:], replace(first, model=tied))
+    assert second == replace(first, model=replace(tied, tied=False))
 
 
 # --- an error of the user's: 1, one line ---
@@ -135,9 +153,6 @@ def assert_one_line(code, out, err, reason):
         (charm, ["sample", "TEXT", "--seed", "-1"], "seed is -1"),
         (charm, ["sample", "BROKEN"], "changed since it was made"),
         (charm, ["data", "fetch", "nothing"], "nothing"),
-        (export_, [], "expected one of: RUN --out BUNDLE"),
-        (export_, ["a", "--check", "b"], "expected one of"),
-        (export_, ["runs/mine"], "--out is missing"),
         (export_, ["--check", "no/such/folder"], "no bundle.json in it"),
         (export_, ["--check", "BROKEN"], "changed since it was made"),
         (export_, ["--inspect", "BROKEN"], "changed since it was made"),
@@ -240,6 +255,55 @@ def test_a_reader_that_leaves_is_no_error(names_bundle):
     assert process.wait(30) == 0
     assert "Traceback" not in said
     assert "BrokenPipe" not in said
+
+
+# --- the streams ---
+
+
+def module(*argv, **settings):
+    """A command in a process of its own; bytes on both streams."""
+    command = [sys.executable, "-m", *map(str, argv)]
+    return subprocess.run(command, stderr=subprocess.PIPE, timeout=60, **settings)
+
+
+def test_an_inspection_may_be_cut_short(names_bundle, tmp_path):
+    """What fits into the buffer is written at the end: to a pipe that nobody reads."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = module("export", "--inspect", names_bundle, stdout=writer)
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+@pytest.mark.parametrize("words", [["export", "--inspect"], ["charmodels", "sample"]])
+def test_a_full_disk_is_one_line(names_bundle, words):
+    with Path("/dev/full").open("wb") as full:
+        done = module(*words, names_bundle, stdout=full)
+    assert done.returncode == 1
+    assert b"error: No space left on device\n" in done.stderr
+    assert b"None" not in done.stderr
+    assert b"Traceback" not in done.stderr
+    assert b"Exception" not in done.stderr
+
+
+@pytest.mark.parametrize("words", [["export", "--inspect"], ["charmodels", "sample", "--seed=1"]])
+def test_both_streams_are_utf8_whatever_is_asked_for(names_bundle, words):
+    ascii_only = {**os.environ, "PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"}
+    prefix = ["--prefix", "ñé"] if words[0] == "charmodels" else []
+    done = module(*words, names_bundle, *prefix, stdout=subprocess.PIPE, env=ascii_only)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert any(ord(character) > 127 for character in done.stdout.decode("utf-8"))
+
+
+@pytest.mark.parametrize("main", [charmodels.__main__, export.__main__])
+def test_ctrl_c_is_130(main, monkeypatch):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(main, "run", interrupted)
+    argv = ["recipes"] if main is charmodels.__main__ else ["--check", "x"]
+    assert run(main.main, *argv) == (130, "", "stopped\n")
 
 
 # --- export --check and --inspect ---

@@ -78,8 +78,8 @@ def read_rows(path: Path, table: Table, lines: Iterator[str]) -> Iterator[tuple[
     """The rows of a table as (line number, name, count), the count 1 where there is no column.
 
     Raises:
-        CorpusError: a row with too few columns, a count that is no whole number or too large, broken
-            quotes.
+        CorpusError: a row with too few columns, a count that is no whole number or too large,
+            broken quotes.
     """
     ended = (line + "\n" for line in lines)
     rows = (
