@@ -1,8 +1,8 @@
 """Every setting, defined once: its type, its default, and the sentence `--help` shows."""
 
 import math
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, fields
+from typing import Any, Literal, get_args, get_origin
 
 from charmodels.runtime.errors import SettingError
 
@@ -12,6 +12,24 @@ Precision = Literal["auto", "float32", "bfloat16"]
 
 DEFAULT_SECONDS = 90.0
 """The budget when none is given, CPU seconds."""
+
+
+def _require_types(config: "ModelConfig | TrainConfig") -> None:
+    """Settings also come from files: each must be of its field's type, a whole number for a float.
+
+    Raises:
+        SettingError: naming the setting and what was expected.
+    """
+    for field in fields(config):
+        value, expected = getattr(config, field.name), field.type
+        choices: tuple[Any, ...] = get_args(expected) or (expected,)
+        if get_origin(expected) is Literal:
+            is_right, names = value in choices, choices
+        else:
+            is_right = type(value) in choices or (type(value) is int and float in choices)
+            names = tuple(kind.__name__ for kind in choices)
+        flag = field.name.replace("_", "-")
+        _require(is_right, f"{flag} is {value!r:.60}; expected {' or '.join(names)}")
 
 
 def _require(fact: bool, message: str) -> None:
@@ -37,6 +55,7 @@ class ModelConfig:
     """Use the embedding as the head's weights too; needs embedding-size = hidden-size."""
 
     def __post_init__(self) -> None:
+        _require_types(self)
         for name in ("embedding_size", "hidden_size", "layers"):
             value = getattr(self, name)
             flag = name.replace("_", "-")
@@ -96,6 +115,7 @@ class TrainConfig:
     """CPU threads of torch. One is safe: two on a busy two-core machine ran 40 times slower."""
 
     def __post_init__(self) -> None:
+        _require_types(self)
         _require(
             self.max_seconds is None or self.max_steps is None,
             "max-seconds and max-steps are both given; expected one budget",

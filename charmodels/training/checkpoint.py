@@ -6,16 +6,17 @@ state.safetensors   where training stands: resumes to the same bits
 model.safetensors   the best weights on validation
 """
 
+import contextlib
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from charmodels.config import ModelConfig, TrainConfig
@@ -71,11 +72,30 @@ class RunFacts:
         return json.dumps(facts, ensure_ascii=False, indent=1)
 
 
+_KEYS: dict[str, dict[str, type]] = {
+    "corpus": {"name": str, "source": str, "sha256": str, "longest": int},
+    "split": {
+        "hash": str,
+        "salt": str,
+        "unit": str,
+        "train": int,
+        "validation": int,
+        "test": int,
+    },
+    "plan": {"steps": int, "validate_every": int, "precision": str, "device": str, "threads": int},
+    "versions": {},
+    "model": {},
+    "training": {},
+    "metrics": {},
+}
+"""What each object of run.json must hold, whole numbers from 0; other keys may stand beside."""
+
+
 def read_run(folder: Path) -> RunFacts:
-    """Read run.json.
+    """Read run.json, trusting nothing in it.
 
     Raises:
-        RunError: the folder is no run, or of another format.
+        RunError: the folder is no run, or of another format; or a key is missing or wrong.
     """
     path = folder / RUN
     if not path.is_file():
@@ -84,24 +104,70 @@ def read_run(folder: Path) -> RunFacts:
             f"python -m charmodels train CORPUS --out {folder}"
         )
     try:
-        facts = json.loads(path.read_text(encoding="utf-8"))
-        if facts["format"] != FORMAT:
-            raise RunError(f"{path} has format {facts['format']}; this version reads {FORMAT}")
-        plan = facts.pop("plan")
-        known = {field.name for field in fields(RunFacts)}
-        return RunFacts(
-            **{name: value for name, value in facts.items() if name in known}
-            | {
-                "vocabulary": Vocabulary(tuple(facts["vocabulary"])),
-                "model": ModelConfig(**facts["model"]),
-                "training": TrainConfig(**facts["training"]),
-                "plan": Plan(**plan) if plan else None,
-            }
-        )
-    except (ValueError, KeyError, TypeError) as error:
-        if isinstance(error, RunError):
-            raise
+        return _from_facts(json.loads(path.read_text(encoding="utf-8")))
+    except KeyError as error:
+        raise RunError(f"{path}: key {error} is missing; train again") from error
+    except (ValueError, TypeError, RecursionError) as error:
         raise RunError(f"{path}: not a run of this version ({error}); train again") from error
+
+
+def _from_facts(facts: Any) -> RunFacts:
+    if not isinstance(facts, dict):
+        raise RunError("it holds no object")
+    if facts["format"] != FORMAT or isinstance(facts["format"], bool):
+        raise RunError(f"format is {facts['format']!r:.60}; this version reads {FORMAT}")
+    kind = facts["kind"]
+    if kind not in ("names", "text"):
+        raise RunError(f"kind is {kind!r:.60}; expected names or text")
+    symbols = facts["vocabulary"]
+    if not isinstance(symbols, list) or not all(isinstance(symbol, str) for symbol in symbols):
+        raise RunError("vocabulary: expected a list of characters")
+    return RunFacts(
+        kind=kind,
+        vocabulary=Vocabulary(tuple(symbols)),
+        model=ModelConfig(**_object(facts, "model")),
+        training=TrainConfig(**_object(facts, "training")),
+        corpus=_object(facts, "corpus"),
+        split=_object(facts, "split"),
+        versions=_object(facts, "versions"),
+        recipe=_optional_name(facts, "recipe"),
+        started_from=_optional_name(facts, "started_from"),
+        plan=None if facts["plan"] is None else _plan(_object(facts, "plan")),
+        metrics=None if facts["metrics"] is None else _object(facts, "metrics"),
+    )
+
+
+def _object(facts: Mapping[str, Any], key: str) -> dict[str, Any]:
+    found = facts[key]
+    if not isinstance(found, dict):
+        raise RunError(f"{key} is {found!r:.60}; expected an object")
+    for name, kind in _KEYS[key].items():
+        if name not in found:
+            raise KeyError(f"{key}.{name}")
+        value = found[name]
+        is_whole = isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**53
+        if not (is_whole if kind is int else isinstance(value, kind)):
+            raise RunError(f"{key}.{name} is {value!r:.60}; expected {kind.__name__}")
+    return found
+
+
+def _plan(facts: Mapping[str, Any]) -> Plan:
+    plan = Plan(**facts)
+    for name in ("steps", "validate_every", "threads"):
+        if getattr(plan, name) < 1:
+            raise RunError(f"plan.{name} is {getattr(plan, name)}; expected 1 or more")
+    if plan.precision not in ("float32", "bfloat16"):
+        raise RunError(f"plan.precision is {plan.precision!r:.60}; expected float32 or bfloat16")
+    if plan.device not in ("cpu", "cuda", "mps"):
+        raise RunError(f"plan.device is {plan.device!r:.60}; expected cpu, cuda or mps")
+    return plan
+
+
+def _optional_name(facts: Mapping[str, Any], key: str) -> str | None:
+    found = facts[key]
+    if found is not None and not isinstance(found, str):
+        raise RunError(f"{key} is {found!r:.60}; expected a string or null")
+    return found
 
 
 def write_run(folder: Path, facts: RunFacts) -> None:
@@ -110,25 +176,34 @@ def write_run(folder: Path, facts: RunFacts) -> None:
 
 
 def write_aside(path: Path, data: bytes) -> None:
-    """Replace a file whole or not at all: written beside it, flushed, renamed."""
+    """Replace a file whole or not at all: written beside it, flushed, renamed.
+
+    Raises:
+        RunError: it cannot be written; the old file is as it was.
+    """
     aside = path.with_name(f".{path.name}.part")
-    with aside.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    aside.replace(path)
+    try:
+        with aside.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        aside.replace(path)
+    except OSError as error:  # a full disk gives no file name
+        with contextlib.suppress(OSError):
+            aside.unlink(missing_ok=True)
+        raise RunError(f"{path}: cannot be written ({error.strerror or error})") from error
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
     """Write tensors and a few facts as one safetensors file, whole or not at all."""
-    aside = path.with_name(f".{path.name}.part")
     copies = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
-    save_file(copies, aside, metadata={"facts": json.dumps(facts)})
-    aside.replace(path)
+    write_aside(path, save(copies, metadata={"facts": json.dumps(facts)}))
 
 
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Read what `write_tensors` wrote; nothing in the file is run.
+
+    The tensors are copies: a file that is still mapped into memory cannot be replaced on Windows.
 
     Raises:
         RunError: the file is missing or broken.
@@ -137,11 +212,14 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         raise RunError(f"{path}: missing; the run has not come so far, or the file was removed")
     try:
         with safe_open(path, framework="pt") as file:
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            metadata = file.metadata() or {}
-            return tensors, json.loads(metadata.get("facts", "{}"))
-    except (SafetensorError, ValueError) as error:
+            names = list(file.keys())
+            tensors = {name: file.get_tensor(name).clone() for name in names}
+            facts = json.loads((file.metadata() or {}).get("facts", "{}"))
+    except (SafetensorError, OSError, ValueError, RecursionError) as error:
         raise RunError(f"{path}: not a readable safetensors file ({error})") from error
+    if not isinstance(facts, dict):
+        raise RunError(f"{path}: its facts are {facts!r:.60}; expected an object")
+    return tensors, facts
 
 
 def weights_of(model: CharModel) -> dict[str, Tensor]:
@@ -171,7 +249,7 @@ def read_model(folder: Path, facts: RunFacts | None = None) -> CharModel:
     """The best model of a run, ready to speak, on the CPU.
 
     Raises:
-        RunError: the folder is no run, or has no weights yet.
+        RunError: the folder is no run, or has no weights yet, or weights of other sizes.
     """
     facts = facts or read_run(folder)
     if not (folder / MODEL).is_file():
@@ -179,6 +257,22 @@ def read_model(folder: Path, facts: RunFacts | None = None) -> CharModel:
             f"{folder}: no weights yet; finish with: "
             f"python -m charmodels train --out {folder} --resume"
         )
+    _raise_if_too_small(folder / MODEL, facts)
     model = build_model(len(facts.vocabulary), facts.model)
     put_weights(model, read_tensors(folder / MODEL)[0], str(folder / MODEL))
     return model.eval()
+
+
+def _raise_if_too_small(path: Path, facts: RunFacts) -> None:
+    """Refuse sizes the file cannot hold before memory is taken for them."""
+    config = facts.model
+    # The least of any recurrence: one matrix from the input and one from the memory.
+    first = config.hidden_size * (config.embedding_size + config.hidden_size)
+    others = (config.layers - 1) * 2 * config.hidden_size**2
+    numbers = len(facts.vocabulary) * config.embedding_size + first + others
+    size = path.stat().st_size
+    if 4 * numbers > size:
+        raise RunError(
+            f"{path}: {size:,} bytes cannot hold the {numbers:,} weights or more that {RUN} "
+            "promises; train again"
+        )
