@@ -1,0 +1,143 @@
+"""The README's figures and samples, written from the bundles and benchmark rows they come from.
+
+python -m tests.readme        writes them into README.md
+"""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from charmodels.runtime import Model, load_bundle
+
+ROOT = Path(__file__).resolve().parent.parent
+README = ROOT / "README.md"
+BUNDLES = ROOT / "demo" / "bundles"
+RESULTS = ROOT / "tests" / "benchmarks" / "results"
+
+TITLES = {
+    "municipios": "Mexican municipalities",
+    "es_nombres": "Spanish first names",
+    "es_municipios": "Spanish towns",
+    "dinosaurs": "dinosaurs",
+    "us_names": "US baby names",
+    "shakespeare": "Shakespeare, six tragedies",
+    "biblia": "Spanish prose, the Gospels and Acts of 1909",
+}
+"""The shipped bundles in the page's order."""
+
+
+BEGINNINGS = {"shakespeare": "Hamlet:\n", "biblia": "Y dijo"}
+"""What the texts are given to go on from."""
+
+
+def shipped() -> dict[str, Model]:
+    return {name: load_bundle(BUNDLES / name, trusted=True) for name in TITLES}
+
+
+def samples(models: dict[str, Model]) -> str:
+    """Ten names of each list in a line, and the beginning of each text, at seed 0."""
+    lines = []
+    for name, model in models.items():
+        if model.endless:
+            text = model.generate(1, prefix=BEGINNINGS[name], seed=0, max_chars=300)[0]
+            lines.append(f"**{TITLES[name]}**\n\n```text\n{text}\n```")
+        else:
+            lines.append(f"**{TITLES[name]}**: {', '.join(model.generate(10, seed=0))}")
+    return "\n\n".join(lines)
+
+
+def models_table(models: dict[str, Model]) -> str:
+    """One row a bundle, every figure from its bundle.json."""
+    rows = [
+        "| recipe and bundle | parameters | MB | CPU seconds | nats/character | bits/character "
+        "| n-gram divergence | held-out names invented (training) | new "
+        "| edit distance (held-out) |",
+        "|---|---|---|---|---|---|---|---|---|---|",
+    ]
+    for name, model in models.items():
+        m: dict[str, Any] = dict(model.bundle.metrics)
+        size = sum(path.stat().st_size for path in (BUNDLES / name).iterdir()) / 1e6
+        if model.endless:
+            tail = (
+                f"copied passages of 50 characters: {m['verbatim_share']:.1%} "
+                f"| (of the held-out text: {m['verbatim_share_held_out']:.1%}) | |"
+            )
+        else:
+            tail = (
+                f"{max(m['divergence_ratio']):.2f} "
+                f"| {m['held_out_hit_share']:.1%} ({m['train_hit_share']:.1%}) "
+                f"| {m['novel_share']:.1%} "
+                f"| {m['edit_distance_median']:.2f} ({m['edit_distance_median_held_out']:.2f})"
+            )
+        rows.append(
+            f"| `{name}`: {TITLES[name]} | {m['parameters']:,} | {size:.1f} | {m['seconds']:.0f} "
+            f"| {m['nats_per_char']:.3f} | {m['bits_per_char']:.3f} | {tail} |"
+        )
+    return "\n".join(rows)
+
+
+def recognised(train: npt.NDArray[np.float64], unseen: npt.NDArray[np.float64]) -> float:
+    """The chance that a training name costs the model less than a name it never saw, both in nats.
+
+    1/2 is a model that cannot tell them apart, 1 one that knows its list by heart.
+    """
+    return float((unseen[:, None] > train).mean())
+
+
+def benchmarks_table() -> str:
+    """The newest row of every benchmark that must reach something."""
+    lines = ["| what | measured | must reach | beside |", "|---|---|---|---|"]
+    machines = set()
+    for name in ("quality", "streaming", "page", "startup"):
+        path = RESULTS / f"{name}.jsonl"
+        if not path.is_file():
+            continue
+        entry = json.loads(path.read_text(encoding="utf-8").splitlines()[-1])
+        machines.add(
+            f"{entry['processor']}, Python {entry['python']}, torch {entry['torch']}, "
+            f"onnxruntime {entry['onnxruntime']}, gradio {entry['gradio']} ({entry['date']})"
+        )
+        for row in entry["rows"]:
+            if row["limit"] is None:
+                continue
+            sign = "≥" if row["at_least"] else "≤"
+            lines.append(
+                f"| {row['name']} | {row['value']:.4g} {row['unit']} "
+                f"| {sign} {row['limit']:g} | {row['note']} |"
+            )
+    return "\n".join([*lines, "", f"Machine: 2 cores of {'; '.join(sorted(machines))}."])
+
+
+def blocks() -> dict[str, str]:
+    """Every generated block by its name."""
+    models = shipped()
+    return {
+        "samples": samples(models),
+        "models": models_table(models),
+        "benchmarks": benchmarks_table(),
+    }
+
+
+def block(text: str, name: str) -> str:
+    """What stands between a block's marks."""
+    found = re.search(rf"<!-- begin: {name} -->\n(.*?)\n?<!-- end: {name} -->", text, re.DOTALL)
+    assert found, f"README.md has no block {name}"
+    return found[1]
+
+
+def main() -> None:
+    text = README.read_text(encoding="utf-8")
+    for name, content in blocks().items():
+        begin, end = f"<!-- begin: {name} -->", f"<!-- end: {name} -->"
+        before, _, rest = text.partition(begin)
+        _, _, after = rest.partition(end)
+        text = f"{before}{begin}\n{content}\n{end}{after}"
+    README.write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,96 @@
+"""The bundles that ship: small, sound, repeatable, honest about themselves, and not copies."""
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from charmodels.corpus.reading import read_corpus
+from charmodels.corpus.registry import DATASETS, find_dataset
+from charmodels.corpus.splitting import split_corpus
+from charmodels.evaluation.measure import measure
+from charmodels.recipes import RECIPES
+from charmodels.runtime import load_bundle
+from charmodels.runtime.bundle import read_bundle
+from export.check import check_bundle
+from tests import readme
+from tests.datasets import bench_file
+
+BUNDLES = sorted(path.name for path in readme.BUNDLES.iterdir() if path.is_dir())
+MB = 1_000_000
+
+
+def folder_bytes(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.iterdir())
+
+
+def dataset_file(name: str) -> Path:
+    return find_dataset(name) if DATASETS[name].ships else bench_file(DATASETS[name].file)
+
+
+def test_what_ships_is_what_the_readme_lists() -> None:
+    assert sorted(readme.TITLES) == BUNDLES
+
+
+def test_together_they_are_small() -> None:
+    sizes = {name: folder_bytes(readme.BUNDLES / name) for name in BUNDLES}
+    assert max(sizes.values()) <= 2 * MB, sizes
+    assert sum(sizes.values()) <= 10 * MB, sizes
+
+
+@pytest.mark.parametrize("name", BUNDLES)
+def test_a_bundle_is_sound(name: str) -> None:
+    check_bundle(readme.BUNDLES / name)
+
+
+@pytest.mark.parametrize("name", BUNDLES)
+def test_a_bundle_comes_from_its_recipe(name: str) -> None:
+    bundle, recipe = read_bundle(readme.BUNDLES / name), RECIPES[name]
+    dataset = DATASETS[str(recipe.dataset)]
+    assert bundle.provenance["recipe"] == name
+    assert bundle.provenance["dataset"] == recipe.dataset
+    assert bundle.provenance["dataset_sha256"] == dataset.sha256
+    assert bundle.provenance["seed"] == recipe.training.seed
+    sizes = {field: getattr(recipe.model, field) for field in ("arch", "hidden_size", "layers")}
+    assert sizes.items() <= bundle.provenance["model"].items()
+
+
+@pytest.mark.parametrize("name", BUNDLES)
+def test_its_figures_can_be_repeated(name: str) -> None:
+    """Everything `evaluate` measures, measured again from the bundle alone."""
+    model = load_bundle(readme.BUNDLES / name)
+    corpus = read_corpus(dataset_file(str(RECIPES[name].dataset)), model.bundle.kind)
+    split = split_corpus(corpus)
+    metrics = model.bundle.metrics
+    assert split.hash == model.bundle.provenance["split"]["hash"]
+    again = measure(model, split)
+    assert again["nats_per_char"] == pytest.approx(metrics["nats_per_char"], abs=1e-4)
+    assert metrics["bits_per_char"] == pytest.approx(metrics["nats_per_char"] / math.log(2), 1e-4)
+    if model.endless:
+        assert again["verbatim_share"] <= 1.5 * max(again["verbatim_share_held_out"], 0.001)
+        return
+    assert again["divergence"] == pytest.approx(metrics["divergence"], abs=1e-3)
+    assert max(again["divergence_ratio"]) <= 1.5, "far from the list's own spread"
+    assert again["ended_share"] > 0.999
+    own, theirs = again["edit_distance_median"], again["edit_distance_median_held_out"]
+    assert own >= 0.9 * theirs, "its names lie closer to the training names than unseen names do"
+
+
+def test_the_dinosaurs_cannot_be_read_back() -> None:
+    """Its list does not ship: nothing of it lies in the files, and the model hardly tells it apart."""
+    folder = readme.BUNDLES / "dinosaurs"
+    model = load_bundle(folder)
+    split = split_corpus(read_corpus(bench_file("dinos.txt")))
+    train = np.array([model.score(name).sum() for name in split.train])
+    unseen = np.array([model.score(name).sum() for name in (*split.test, *split.validation)])
+    assert readme.recognised(train, unseen) <= 0.65
+    for path in folder.iterdir():
+        data = path.read_bytes()
+        assert not any(name.encode() in data for name in split.train)
+
+
+@pytest.mark.parametrize("name", ["samples", "models", "benchmarks"])
+def test_the_readme_tells_what_the_files_say(name: str) -> None:
+    text = readme.README.read_text(encoding="utf-8")
+    assert readme.block(text, name) == readme.blocks()[name], "run: python -m tests.readme"
