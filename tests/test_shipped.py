@@ -78,7 +78,7 @@ def test_its_figures_can_be_repeated(name: str) -> None:
 
 
 def test_the_dinosaurs_cannot_be_read_back() -> None:
-    """Its list does not ship: nothing of it lies in the files, and the model hardly tells it apart."""
+    """Their list does not ship: the files hold nothing of it, and the model hardly knows it."""
     folder = readme.BUNDLES / "dinosaurs"
     model = load_bundle(folder)
     split = split_corpus(read_corpus(bench_file("dinos.txt")))

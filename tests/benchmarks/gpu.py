@@ -13,14 +13,18 @@ from torch.nn.functional import cross_entropy
 
 from charmodels.__main__ import main
 from charmodels.config import ModelConfig, TrainConfig
+from charmodels.evaluation.likelihood import text_nats_side_by_side
 from charmodels.models import build_model
 from charmodels.models.torch_step import TorchStep
 from charmodels.training.batches import TextStreams
 from charmodels.training.checkpoint import read_model, read_run
+from charmodels.training.train import reopen_corpus
 from charmodels.training.update import Updater
 from export.parity import prove
 from tests.benchmarks.rows import Row
+from tests.runs import start
 
+DEVICE = "cuda"
 STEPS, ROWS, WINDOW, HIDDEN = 200, 256, 128, 512
 
 
@@ -44,17 +48,37 @@ def rows() -> list[Row]:
 
 
 def _train_and_resume() -> list[Row]:
-    with tempfile.TemporaryDirectory() as folder:
-        out = Path(folder) / "run"
-        flags = ["--device", "cuda", "--max-steps", "300", "--no-test"]
-        assert main(["train", "shakespeare_tragedies", "--out", str(out), *flags]) == 0
-        facts = read_run(out)
-        on_cpu, on_gpu = read_model(out, facts), read_model(out, facts).cuda()
+    """Train; train again, kill -9, resume; and hold the GPU's model and figure to the CPU's."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        whole, killed = folder / "whole", folder / "killed"
+        flags = ["--device", DEVICE, "--max-steps", "300", "--no-test"]
+        corpus = "shakespeare_tragedies"
+        assert main(["train", corpus, "--out", str(whole), *flags]) == 0
+        process = start("train", corpus, "--out", killed, *flags)
+        while not (killed / "log.jsonl").is_file():
+            time.sleep(0.01)
+        process.kill()
+        process.communicate()
+        assert main(["train", "--out", str(killed), "--resume"]) == 0
+        facts, again = read_run(whole), read_run(killed)
+        on_cpu, on_gpu = read_model(whole, facts), read_model(whole, facts).to(DEVICE)
         proofs = prove(TorchStep(on_cpu), TorchStep(on_gpu), len(facts.vocabulary))
         worst = max(proof.difference.scaled for proof in proofs)
-        nats = (facts.metrics or {})["validation_nats_per_char"]
+        ids = facts.vocabulary.encode(reopen_corpus(facts)[1].validation[0])
+        of_cpu = float(text_nats_side_by_side(on_cpu, ids).mean())
+    nats, resumed = (float((f.metrics or {})["validation_nats_per_char"]) for f in (facts, again))
     return [
         Row(name="validation after 300 steps on a GPU", value=nats, unit="nats", limit=2.3),
+        Row(
+            name="killed and resumed, difference",
+            value=abs(resumed - nats),
+            unit="nats",
+            limit=0.05,
+        ),
+        Row(
+            name="validation on the CPU, difference", value=abs(of_cpu - nats), unit="", limit=1e-3
+        ),
         Row(name="CPU against GPU, 200 steps, scaled", value=worst, unit="", limit=1e-3),
     ]
 
