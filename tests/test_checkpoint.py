@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Callable
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from charmodels.runtime.errors import RunError
 from charmodels.training.checkpoint import (
     MODEL,
     RUN,
+    Plan,
     read_model,
     read_run,
     read_tensors,
@@ -28,7 +30,13 @@ from charmodels.training.checkpoint import (
 from charmodels.training.train import new_facts
 from tests.runs import write_names
 
-PLAN = {"steps": 9, "validate_every": 3, "precision": "float32", "device": "cpu", "threads": 1}
+PLAN: dict[str, Any] = {
+    "steps": 9,
+    "validate_every": 3,
+    "precision": "float32",
+    "device": "cpu",
+    "threads": 1,
+}
 
 
 @pytest.fixture
@@ -68,10 +76,16 @@ def test_a_run_comes_back_as_it_was_written(run: Path) -> None:
     facts = read_run(run)
     write_run(run, facts)
     assert read_run(run) == facts
-    change(run, "plan", PLAN)
-    plan = read_run(run).plan
-    assert plan is not None
-    assert plan.steps == 9
+    changed: dict[str, Any] = {
+        "recipe": "a",
+        "started_from": "b",
+        "read_test": False,
+        "metrics": {"steps": 9},
+    }
+    facts = replace(facts, plan=Plan(**PLAN), **changed)
+    assert all(getattr(facts, each.name) != each.default for each in fields(facts))
+    write_run(run, facts)
+    assert read_run(run) == facts
 
 
 @pytest.mark.parametrize(
@@ -109,6 +123,7 @@ def test_a_run_comes_back_as_it_was_written(run: Path) -> None:
         ("versions", None),
         ("recipe", 3),
         ("started_from", []),
+        ("read_test", 1),
         ("plan", [1]),
         ("plan", {**PLAN, "steps": 0}),
         ("plan", {**PLAN, "threads": "1"}),

@@ -122,6 +122,9 @@ def _from_facts(facts: Any) -> RunFacts:
     symbols = facts["vocabulary"]
     if not isinstance(symbols, list) or not all(isinstance(symbol, str) for symbol in symbols):
         raise RunError("vocabulary: expected a list of characters")
+    read_test = facts.get("read_test", True)  # not said by the first runs, which all read it
+    if not isinstance(read_test, bool):
+        raise RunError(f"read_test is {read_test!r:.60}; expected true or false")
     return RunFacts(
         kind=kind,
         vocabulary=Vocabulary(tuple(symbols)),
@@ -132,6 +135,7 @@ def _from_facts(facts: Any) -> RunFacts:
         versions=_object(facts, "versions"),
         recipe=_optional_name(facts, "recipe"),
         started_from=_optional_name(facts, "started_from"),
+        read_test=read_test,
         plan=None if facts["plan"] is None else _plan(_object(facts, "plan")),
         metrics=None if facts["metrics"] is None else _object(facts, "metrics"),
     )
