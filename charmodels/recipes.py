@@ -73,7 +73,7 @@ RECIPES: dict[str, Recipe] = {
     "shakespeare": _shipped("shakespeare_tragedies", TEXT, 300, "ships: Shakespeare"),
     "biblia": _shipped("biblia_rv1909_evangelios", TEXT, 300, "ships: Spanish prose"),
     "bench-names": _shipped(
-        "makemore_names", LONG_LIST, 120, "benchmark: makemore's names, at most 200,000 parameters"
+        "makemore_names", LONG_LIST, 110, "benchmark: makemore's names, at most 200,000 parameters"
     ),
     "bench-tinyshakespeare": Recipe(
         purpose="benchmark: tinyshakespeare, at most 400,000 parameters",
