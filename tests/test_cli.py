@@ -245,6 +245,12 @@ def test_a_text_streams_with_its_prefix_first(text_bundle, text_model):
     assert (code, out) == (0, text_model.generate(1, prefix="ab", seed=3)[0] + "\n")
 
 
+def test_a_prefix_is_streamed_composed(text_bundle):
+    """As every other way of sampling gives it: one code point a character."""
+    code, out, _ = charm("sample", text_bundle, "--seed", "3", "--prefix", "n\u0303")
+    assert (code, out[0]) == (0, "ñ")
+
+
 def test_a_reader_that_leaves_is_no_error(names_bundle):
     command = [sys.executable, "-m", "charmodels", "sample", str(names_bundle), "--count", "20000"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from charmodels.runtime.errors import SettingError
 from charmodels.runtime.model import Model, SamplingSettings, load_bundle
+from charmodels.runtime.vocabulary import normalise
 
 if TYPE_CHECKING:
     from charmodels.__main__ import Sample
@@ -58,7 +59,7 @@ def sample_command(args: "Sample") -> int:
 
 def _stream(model: Model, args: "Sample", seed: int, settings: SamplingSettings) -> None:
     """One text appears as it is written."""
-    print(args.prefix, end="", flush=True)
+    print(normalise(args.prefix), end="", flush=True)
     for character in model.stream(args.prefix, max_chars=args.max_chars, seed=seed, **settings):
         print(character, end="", flush=True)
     print()

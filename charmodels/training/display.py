@@ -25,7 +25,7 @@ class TrainingDisplay:
 
     def __init__(self, write_samples: Callable[[], list[str]]) -> None:
         self._write_samples = write_samples
-        self._console = Console(stderr=True, highlight=False)
+        self._console = Console(stderr=True, highlight=False, emoji=False)
         self._bar = Progress(
             TextColumn("{task.percentage:3.0f}%"),
             BarColumn(bar_width=24),
@@ -77,5 +77,7 @@ class TrainingDisplay:
 
 
 def per_char(nats: float) -> str:
-    """A loss in both units people use."""
+    """A loss in both units people use; before the first one is measured, an ellipsis."""
+    if math.isnan(nats):
+        return "…"
     return f"{nats:.3f} nats ({nats / math.log(2):.3f} bits)"
