@@ -1,7 +1,11 @@
 """Honest figures: likelihood by two engines, divergence, novelty and copying on known cases."""
 
+import hashlib
+import itertools
 import json
 import math
+import shutil
+import tracemalloc
 from collections import Counter
 from pathlib import Path
 
@@ -9,6 +13,9 @@ import numpy as np
 import pytest
 
 from charmodels.__main__ import main
+from charmodels.corpus.splitting import Split
+from charmodels.evaluation import novelty
+from charmodels.evaluation.measure import measure
 from charmodels.evaluation.novelty import (
     PASSAGE,
     divergence,
@@ -17,6 +24,12 @@ from charmodels.evaluation.novelty import (
     nearest_distance,
     ngrams,
 )
+from charmodels.evaluation.report import read_evaluation
+from charmodels.runtime.errors import RunError
+from charmodels.runtime.model import Model
+from charmodels.training.checkpoint import Plan
+from charmodels.training.display import TrainingDisplay
+from charmodels.training.loop import Progress
 from tests.runs import TINY, run_json, write_names, write_text
 
 NAMES = ("Ana", "Eva", "Luz", "Sol", "Paz", "Mar")
@@ -59,10 +72,49 @@ def test_verbatim_passages_are_counted_in_characters() -> None:
     fresh = "".join(rng.choice(list("abcdefgh"), size=300))
     passage = train[100 : 100 + PASSAGE + 30]
     text = fresh[:150] + passage + fresh[150:]
-    novelty = measure_text([text], train, fresh)
-    assert novelty.longest_verbatim in range(PASSAGE + 30, PASSAGE + 34)
-    assert novelty.verbatim_share == pytest.approx(novelty.longest_verbatim / len(text))
-    assert novelty.verbatim_share_held_out == 0.0
+    found = measure_text([text], train, fresh)
+    assert found.longest_verbatim in range(PASSAGE + 30, PASSAGE + 34)
+    assert found.verbatim_share == pytest.approx(found.longest_verbatim / len(text))
+    assert found.verbatim_share_held_out == 0.0
+
+
+def test_the_nearest_name_is_found_in_any_block(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(novelty, "_BLOCK", 4)
+    many = [f"Evaristo{i}" for i in range(9)]
+    for place in (0, 3, 4, 8, 9):
+        train = [*many[:place], "Ana", *many[place:]]
+        assert nearest_distance(["Anna"], train) == pytest.approx(1 / 4)
+
+
+def test_copying_is_looked_for_without_a_copy_of_the_training_text() -> None:
+    """Every passage of a text this long would take 14 MB."""
+    train = "".join(map(str, range(20_000)))
+    tracemalloc.start()
+    found = measure_text([train[500:600]], train, "x" * 100)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert (found.longest_verbatim, found.verbatim_share) == (100, 1.0)
+    assert peak < 1e6
+
+
+def test_names_with_a_floor_of_nothing_have_no_ratio(
+    names_model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All orders of four letters: every part has the same letters, so the divergence is 0."""
+    names = ["".join(order) for order in itertools.permutations("abcd")]
+    parts = Split(
+        train=tuple(names[4:]),
+        train_weights=np.ones(20),
+        validation=tuple(names[2:4]),
+        test=tuple(names[:2]),
+        hash="",
+        salt="",
+    )
+    monkeypatch.setattr("charmodels.evaluation.measure.SAMPLES", 50)
+    measured = measure(names_model, parts)
+    assert measured["divergence_floor"][0] == 0
+    assert measured["divergence_ratio"][0] is None
+    assert measured["divergence_ratio"][3] > 0
 
 
 @pytest.mark.parametrize("kind", ["names", "text"])
@@ -103,3 +155,122 @@ def test_a_bundle_of_an_unknown_corpus_asks_for_it(
 
     assert main(["evaluate", str(write_tiny(tmp_path / "tiny"))]) == 1
     assert "--corpus FILE" in capsys.readouterr().err
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run on names. A test that changes it copies it."""
+    folder = tmp_path_factory.mktemp("evaluation")
+    flags = [*TINY, "--max-steps", "5", "--no-test"]
+    assert main(["train", str(write_names(folder)), "--out", str(folder / "run"), *flags]) == 0
+    return folder / "run"
+
+
+@pytest.fixture
+def copy(run: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(run, tmp_path / "copy"))
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("charmodels.evaluation.measure.SAMPLES", 50)
+
+
+def change(run: Path, **facts: object) -> None:
+    (run / "run.json").write_text(json.dumps(run_json(run) | facts), encoding="utf-8")
+
+
+def told(capsys: pytest.CaptureFixture[str], *arguments: str | Path, code: int = 1) -> str:
+    """What a command says on stderr; an error is one line."""
+    capsys.readouterr()
+    assert main([str(each) for each in arguments]) == code
+    said = capsys.readouterr().err
+    assert code == 0 or said.count("\n") == 1
+    return said
+
+
+@pytest.mark.usefixtures("quick")
+def test_an_evaluation_belongs_to_the_weights_it_measured(copy: Path) -> None:
+    assert read_evaluation(copy) == {}
+    assert main(["evaluate", str(copy)]) == 0
+    kept = json.loads((copy / "evaluation.json").read_text(encoding="utf-8"))
+    sha256 = hashlib.sha256((copy / "model.safetensors").read_bytes()).hexdigest()
+    assert kept.pop("model_sha256") == sha256
+    assert read_evaluation(copy) == kept
+    with (copy / "model.safetensors").open("r+b") as file:
+        file.seek(-1, 2)
+        file.write(b"?")
+    assert read_evaluation(copy) == {}
+
+
+@pytest.mark.parametrize("text", ["{", "[]", "\xff", "[" * 100_000])
+def test_a_broken_evaluation_is_one_line(copy: Path, text: str) -> None:
+    (copy / "evaluation.json").write_bytes(text.encode("latin-1"))
+    with pytest.raises(RunError, match=r"measure again with: \S+ -m charmodels evaluate") as caught:
+        read_evaluation(copy)
+    assert "\n" not in str(caught.value)
+
+
+def test_the_test_part_waits_for_the_last_weight(
+    copy: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    change(copy, metrics=None)
+    for corpus in ([], ["--corpus", "names.txt"]):
+        assert f"--out {copy} --resume" in told(capsys, "evaluate", copy, *corpus)
+
+
+@pytest.mark.parametrize("facts", [{"source": "gone.txt"}, {"sha256": "0"}])
+def test_a_corpus_that_moved_or_changed_can_be_named(
+    copy: Path, facts: dict[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    change(copy, corpus=run_json(copy)["corpus"] | facts)
+    assert "--corpus FILE" in told(capsys, "evaluate", copy)
+
+
+@pytest.mark.usefixtures("quick")
+@pytest.mark.parametrize("is_own", [True, False])
+def test_records_that_were_not_held_out_are_pointed_at(
+    copy: Path, tmp_path: Path, is_own: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    corpus = write_names(tmp_path)
+    if not is_own:
+        corpus.write_text(corpus.read_text(encoding="utf-8").replace("San", "Son"), "utf-8")
+    said = told(capsys, "evaluate", copy, "--corpus", corpus, code=0)
+    assert ("not known to be the one held out" in said) == (not is_own)
+    assert not (copy / "evaluation.json").exists()
+
+
+@pytest.mark.parametrize("dataset", [["a"], {"a": 1}, None, 3])
+def test_a_bundle_may_name_any_nonsense_as_its_dataset(
+    names_bundle: Path, tmp_path: Path, dataset: object, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = Path(shutil.copytree(names_bundle, tmp_path / "bundle"))
+    facts = json.loads((folder / "bundle.json").read_text(encoding="utf-8"))
+    facts["provenance"]["dataset"] = dataset
+    (folder / "bundle.json").write_text(json.dumps(facts), encoding="utf-8")
+    assert "pass --corpus FILE" in told(capsys, "evaluate", folder)
+
+
+def test_compare_knows_why_a_figure_is_missing(
+    run: Path, copy: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    change(copy, metrics=None)
+    bare = Path(shutil.copytree(run, tmp_path / "bare"))
+    change(bare, metrics=run_json(bare)["metrics"] | {"validation_nats_per_char": None})
+    capsys.readouterr()
+    assert main(["compare", str(run), str(copy), str(bare)]) == 0
+    rows = capsys.readouterr().out.splitlines()[1:]
+    assert "unfinished" not in rows[0]
+    assert [("unfinished" in row, "nothing held out" in row) for row in rows[1:]] == [
+        (True, False),
+        (False, True),
+    ]
+
+
+def test_the_display_prints_what_was_written(capsys: pytest.CaptureFixture[str]) -> None:
+    display = TrainingDisplay(lambda: [":dog: [bold]"])
+    plan = Plan(steps=9, validate_every=1, precision="float32", device="cpu", threads=1)
+    display.validation(Progress(step=1, best_step=1), plan, math.nan, 2.0)
+    said = capsys.readouterr().err
+    assert ":dog: [bold]" in said
+    assert "train …  validation 2.000 nats" in said

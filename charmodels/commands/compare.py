@@ -20,6 +20,7 @@ def compare_command(runs: tuple[Path, ...], *, as_json: bool) -> int:
         metrics = facts.metrics or {}
         row = {"run": str(folder), "corpus": facts.corpus["name"], "arch": facts.model.arch}
         row |= {name: metrics.get(name) for name in _COLUMNS[3:]}
+        row["finished"] = facts.metrics is not None
         rows.append(row | {"split": facts.split["hash"]})
     rows.sort(key=lambda row: row["validation_nats_per_char"] or float("inf"))
     if len({row["split"] for row in rows}) > 1:
@@ -31,5 +32,6 @@ def compare_command(runs: tuple[Path, ...], *, as_json: bool) -> int:
         return 0
     print(*_COLUMNS, sep="\t")
     for row in rows:
-        print(*("unfinished" if row[c] is None else row[c] for c in _COLUMNS), sep="\t")
+        missing = "nothing held out" if row["finished"] else "unfinished"
+        print(*(missing if row[c] is None else row[c] for c in _COLUMNS), sep="\t")
     return 0

@@ -3,29 +3,30 @@
 import json
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from charmodels.commands.sample import open_model
 from charmodels.corpus.reading import Corpus
 from charmodels.corpus.registry import DATASETS, open_corpus
 from charmodels.corpus.splitting import Split, split_corpus
 from charmodels.evaluation.measure import measure
-from charmodels.evaluation.report import EVALUATION
-from charmodels.runtime.bundle import Kind
-from charmodels.runtime.errors import CorpusError
-from charmodels.runtime.model import Model
+from charmodels.evaluation.report import write_evaluation
+from charmodels.runtime.bundle import Kind, sha256_of
+from charmodels.runtime.errors import CorpusError, RunError
+from charmodels.runtime.model import Model, load_bundle
+
+if TYPE_CHECKING:
+    from charmodels.training.checkpoint import RunFacts
 
 
 def evaluate_command(source: Path, corpus: str | None, *, as_json: bool) -> int:
     """Print the figures; in a run folder, also keep them for the bundle."""
-    model = open_model(source)
-    is_run = (source / "run.json").is_file()
-    split = _split_of_run(source, corpus) if is_run else _split_of_bundle(source, model, corpus)
-    print(f"test part {split.hash[:12]}, {len(split.test):,} records", file=sys.stderr)
-    measured = measure(model, split)
-    if is_run and corpus is None:
-        text = json.dumps(measured, indent=1)
-        (source / EVALUATION).write_text(text + "\n", encoding="utf-8")
+    if (source / "run.json").is_file():
+        measured, split = _evaluate_run(source, corpus)
+    else:
+        model = load_bundle(source)
+        split = _split_of_bundle(source, model, corpus)
+        measured = _measure(model, split)
     result: dict[str, Any] = {**measured, "split": split.hash}
     if as_json:
         print(json.dumps(result))
@@ -35,31 +36,72 @@ def evaluate_command(source: Path, corpus: str | None, *, as_json: bool) -> int:
     return 0
 
 
-def _split_of_run(folder: Path, corpus: str | None) -> Split:
-    from charmodels.training.checkpoint import read_run
-    from charmodels.training.train import reopen_corpus
+def _evaluate_run(folder: Path, corpus: str | None) -> tuple[dict[str, Any], Split]:
+    from charmodels.training.checkpoint import MODEL, read_run
 
     facts = read_run(folder)
+    if facts.metrics is None:
+        raise RunError(
+            f"{folder}: still in training, and the test part is read once its weights are chosen; "
+            f"finish with: python -m charmodels train --out {folder} --resume"
+        )
+    split = _split_of_run(facts, corpus)
+    weights = sha256_of(folder / MODEL) if (folder / MODEL).is_file() else ""
+    measured = _measure(open_model(folder), split)
+    if corpus is None:
+        write_evaluation(folder, measured, weights)
+    return measured, split
+
+
+def _measure(model: Model, split: Split) -> dict[str, Any]:
+    print(f"test part {split.hash[:12]}, {len(split.test):,} records", file=sys.stderr)
+    return measure(model, split)
+
+
+def _split_of_run(facts: "RunFacts", corpus: str | None) -> Split:
+    from charmodels.training.train import reopen_corpus
+
     if corpus is not None:
-        return split_corpus(open_corpus(corpus, facts.kind), facts.split["salt"])
-    return reopen_corpus(facts)[1]
+        split = split_corpus(open_corpus(corpus, facts.kind), facts.split["salt"])
+        _say_if_strange(corpus, split, facts.split["hash"])
+        return split
+    try:
+        return reopen_corpus(facts)[1]
+    except (CorpusError, RunError) as error:
+        raise RunError(f"{error}; or say where it is with --corpus FILE") from error
 
 
 def _split_of_bundle(folder: Path, model: Model, corpus: str | None) -> Split:
     provenance, kind = model.bundle.provenance, model.bundle.kind
     about = provenance.get("split")
-    salt = str(about.get("salt", "")) if isinstance(about, dict) else ""
+    about = about if isinstance(about, dict) else {}
+    salt = about["salt"] if isinstance(about.get("salt"), str) else ""
     if corpus is not None:
-        return split_corpus(open_corpus(corpus, kind), salt)
+        split = split_corpus(open_corpus(corpus, kind), salt)
+        _say_if_strange(corpus, split, about.get("hash"))
+        return split
     return split_corpus(_dataset_of(folder, provenance.get("dataset"), provenance, kind), salt)
 
 
-def _dataset_of(folder: Path, name: Any, provenance: Any, kind: Kind) -> Corpus:
-    if name not in DATASETS:
-        raise CorpusError(
-            f"{folder} was made from {name!r}, no dataset of ours; pass --corpus FILE"
+def _say_if_strange(corpus: str, split: Split, own: Any) -> None:
+    """A figure on other records says something else: some may have been trained on."""
+    if split.hash != own:
+        print(
+            f"{corpus}: its test part is not known to be the one held out in training; "
+            "the model may have been trained on these records",
+            file=sys.stderr,
         )
-    found = open_corpus(name, kind)
+
+
+def _dataset_of(folder: Path, name: Any, provenance: Any, kind: Kind) -> Corpus:
+    if not isinstance(name, str) or name not in DATASETS:
+        raise CorpusError(
+            f"{folder} was made from {name!r:.80}, no dataset of ours; pass --corpus FILE"
+        )
+    try:
+        found = open_corpus(name, kind)
+    except CorpusError as error:
+        raise CorpusError(f"{error}; or say where it is with --corpus FILE") from error
     if found.sha256 != provenance.get("dataset_sha256"):
         raise CorpusError(f"{folder} was made from another copy of {name}; pass --corpus FILE")
     return found

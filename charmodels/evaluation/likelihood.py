@@ -1,7 +1,7 @@
 """How many nats a torch model pays for text it has not seen.
 
 Names: every character and the end mark, each name from the zero state. Text: one sweep from the
-zero state with the state carried to the end, or windows that each start from zero.
+zero state with the state carried to the end.
 """
 
 from collections.abc import Sequence
@@ -16,9 +16,6 @@ from charmodels.models.base import IGNORE, CharModel, TorchState
 from charmodels.runtime.vocabulary import BOUNDARY_ID, Ids
 
 Floats = npt.NDArray[np.float64]
-WINDOW = 256
-"""Characters of a window, as nanoGPT's protocol averages them."""
-
 _CHUNK = 1024
 
 
@@ -64,20 +61,6 @@ def text_nats_side_by_side(
         losses, state = _losses(model, tokens[:, start : start + _CHUNK + 1], state)
         parts.append(losses)
     return np.concatenate(parts, axis=1)[:, warm_up:].ravel()
-
-
-def windowed_nats(model: CharModel, ids: Ids, window: int = WINDOW) -> Floats:
-    """Nats of each character in windows that each start from the zero state, float64 (time,)."""
-    count = len(ids) // window
-    if count == 0:
-        return text_nats(model, ids)
-    targets = ids[: count * window].reshape(count, window)
-    tokens = np.concatenate([np.full((count, 1), BOUNDARY_ID), targets], axis=1)
-    parts = []
-    for start in range(0, count, 64):
-        some = tokens[start : start + 64]
-        parts.append(_losses(model, some, model.initial_state(len(some)))[0].ravel())
-    return np.concatenate(parts)
 
 
 def _losses(model: CharModel, tokens: Ids, state: TorchState) -> tuple[Floats, TorchState]:

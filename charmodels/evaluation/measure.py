@@ -40,12 +40,12 @@ def _measure_names(model: Model, split: Split) -> dict[str, Any]:
     limit = model.bundle.max_chars
     ended = sum(len(name) < limit for name in drawn) / SAMPLES
     novelty = asdict(measure_names(drawn, ended, split.train, split.test))
-    ratio = [a / b for a, b in zip(novelty["divergence"], novelty["divergence_floor"], strict=True)]
+    pairs = zip(novelty["divergence"], novelty["divergence_floor"], strict=True)
     return {
         **_per_char(nats),
         "nats_per_name": round(float(nats.sum()) / len(split.test), 4),
         **novelty,
-        "divergence_ratio": [round(value, 3) for value in ratio],
+        "divergence_ratio": [round(a / b, 3) if b else None for a, b in pairs],
     }
 
 

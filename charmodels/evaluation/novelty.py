@@ -5,7 +5,7 @@ a held-out name, too, may lie close to a training name.
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +18,9 @@ ORDERS = (1, 2, 3, 4)
 
 _NEIGHBOURS = 1_000
 """Samples whose nearest training name is searched: the search costs samples times names."""
+
+_BLOCK = 4_096
+"""Training names compared at a time, so that a list of any length takes the same memory."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,8 +113,12 @@ def nearest_distance(names: Sequence[str], train: Sequence[str]) -> float:
     from rapidfuzz.distance import Levenshtein
     from rapidfuzz.process import cdist
 
-    distances = cdist(list(names), list(train), scorer=Levenshtein.normalized_distance)
-    return round(float(np.median(distances.min(axis=1))), 4)
+    nearest = np.full(len(names), np.inf)
+    for start in range(0, len(train), _BLOCK):
+        some = train[start : start + _BLOCK]
+        distances = cdist(names, some, scorer=Levenshtein.normalized_distance)  # (names, block)
+        nearest = np.minimum(nearest, distances.min(axis=1))
+    return round(float(np.median(nearest)), 4)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,7 +142,8 @@ PASSAGE = 50
 
 def measure_text(samples: Sequence[str], train: str, test: str) -> TextNovelty:
     """Compare generated texts with the training text, beside the test text's own overlap."""
-    known = {train[i : i + PASSAGE] for i in range(len(train) - PASSAGE + 1)}
+    asked = set[str]().union(*map(_passages, (*samples, test)))
+    known = asked.intersection(_passages(train))  # all of the training text's would fill memory
     own = [_overlap(text, known) for text in samples]
     held_out = _overlap(test, known)
     chars = sum(len(text) for text in samples)
@@ -148,11 +156,15 @@ def measure_text(samples: Sequence[str], train: str, test: str) -> TextNovelty:
     )
 
 
+def _passages(text: str) -> Iterator[str]:
+    return (text[i : i + PASSAGE] for i in range(len(text) - PASSAGE + 1))
+
+
 def _overlap(text: str, known: set[str]) -> tuple[int, int]:
     """Characters of `text` inside known passages, and the longest run of them."""
     covered = longest = run = 0
-    for i in range(len(text) - PASSAGE + 1):
-        if text[i : i + PASSAGE] in known:
+    for passage in _passages(text):
+        if passage in known:
             run = run + 1 if run else PASSAGE
             covered += 1 if run > PASSAGE else PASSAGE
             longest = max(longest, run)

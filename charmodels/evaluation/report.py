@@ -1,16 +1,50 @@
-"""`evaluation.json` in a run folder: what `evaluate` measured, for the bundle's card to carry."""
+"""`evaluation.json` in a run folder: what `evaluate` measured, for the bundle's card to carry.
+
+It belongs to the weights that were measured: their sha256 stands in it.
+"""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from charmodels.runtime.bundle import sha256_of
+from charmodels.runtime.errors import RunError
+
 EVALUATION = "evaluation.json"
+_WEIGHTS = "model_sha256"
+
+
+def write_evaluation(run: Path, measured: Mapping[str, Any], model_sha256: str) -> None:
+    """Keep what was measured of the weights with that sha256."""
+    from charmodels.training.checkpoint import write_aside
+
+    text = json.dumps({**measured, _WEIGHTS: model_sha256}, indent=1)
+    write_aside(run / EVALUATION, (text + "\n").encode())
 
 
 def read_evaluation(run: Path) -> dict[str, Any]:
-    """What was measured of a run's samples; empty when nothing was."""
+    """What was measured of a run's samples; empty when nothing was, or of other weights.
+
+    Raises:
+        RunError: the file is broken.
+    """
+    from charmodels.training.checkpoint import MODEL
+
     path = run / EVALUATION
     if not path.is_file():
         return {}
-    facts = json.loads(path.read_text(encoding="utf-8"))
-    return facts if isinstance(facts, dict) else {}
+    try:
+        facts = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise RunError(
+            f"{path}: not valid JSON ({error}); measure again with: "
+            f"python -m charmodels evaluate {run}"
+        ) from error
+    if not isinstance(facts, dict):
+        raise RunError(
+            f"{path}: expected an object; measure again with: python -m charmodels evaluate {run}"
+        )
+    measured_weights = facts.pop(_WEIGHTS, None)
+    is_of_these = (run / MODEL).is_file() and measured_weights == sha256_of(run / MODEL)
+    return facts if is_of_these else {}
