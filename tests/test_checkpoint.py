@@ -88,6 +88,11 @@ def test_a_run_comes_back_as_it_was_written(run: Path) -> None:
     assert read_run(run) == facts
 
 
+def test_a_path_that_is_not_utf8_does_not_stop_a_run(run: Path) -> None:
+    write_run(run, replace(read_run(run), started_from="/runs/espa\udcf1a"))
+    assert read_run(run).started_from == "/runs/espa?a"
+
+
 @pytest.mark.parametrize(
     ("place", "value"),
     [

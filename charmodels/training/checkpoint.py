@@ -175,8 +175,8 @@ def _optional_name(facts: Mapping[str, Any], key: str) -> str | None:
 
 
 def write_run(folder: Path, facts: RunFacts) -> None:
-    """Write run.json aside and rename it into place."""
-    write_aside(folder / RUN, (facts.to_json() + "\n").encode())
+    """Write run.json aside and rename it into place; `?` for what is not UTF-8 in a path."""
+    write_aside(folder / RUN, (facts.to_json() + "\n").encode(errors="replace"))
 
 
 def write_aside(path: Path, data: bytes) -> None:
