@@ -39,12 +39,13 @@ def shipped() -> dict[str, Model]:
 
 
 def samples(models: dict[str, Model]) -> str:
-    """Ten names of each list in a line, and the beginning of each text, at seed 0."""
+    """Ten names of each list in a line, ten beginnings of each text, at seed 0, as they came."""
     lines = []
     for name, model in models.items():
         if model.endless:
-            text = model.generate(1, prefix=BEGINNINGS[name], seed=0, max_chars=300)[0]
-            lines.append(f"**{TITLES[name]}**\n\n```text\n{text}\n```")
+            texts = model.generate(10, prefix=BEGINNINGS[name], seed=0, max_chars=90)
+            shown = "\n".join(text.replace("\n", " / ") for text in texts)
+            lines.append(f"**{TITLES[name]}** (90 characters each)\n\n```text\n{shown}\n```")
         else:
             lines.append(f"**{TITLES[name]}**: {', '.join(model.generate(10, seed=0))}")
     return "\n\n".join(lines)
@@ -105,9 +106,11 @@ def benchmarks_table() -> str:
             if row["limit"] is None:
                 continue
             sign = "≥" if row["at_least"] else "≤"
+            value, limit = (
+                f"{x:,.4g}" if x < 1000 else f"{x:,.0f}" for x in (row["value"], row["limit"])
+            )
             lines.append(
-                f"| {row['name']} | {row['value']:.4g} {row['unit']} "
-                f"| {sign} {row['limit']:g} | {row['note']} |"
+                f"| {row['name']} | {value} {row['unit']} | {sign} {limit} | {row['note']} |"
             )
     return "\n".join([*lines, "", f"Machine: 2 cores of {'; '.join(sorted(machines))}."])
 
