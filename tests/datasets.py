@@ -8,6 +8,9 @@ import pytest
 REPOSITORY = Path(__file__).resolve().parents[1]
 SHIPPED = REPOSITORY / "data"
 
+_NAMED = os.environ.get("CHARMODELS_DATA", "").split(os.pathsep)
+"""As said when the tests began: some of them change the variable for themselves."""
+
 
 def bench_file(name: str) -> Path:
     """A benchmark file by its file name, such as `dinos.txt`.
@@ -15,8 +18,7 @@ def bench_file(name: str) -> Path:
     Looked for in the folders of CHARMODELS_DATA, then beside the checkout. Where it is absent the
     test is skipped, or fails where CI=true: there every check must run.
     """
-    named = os.environ.get("CHARMODELS_DATA", "").split(os.pathsep)
-    folders = [Path(folder) for folder in named if folder]
+    folders = [Path(folder) for folder in _NAMED if folder]
     folders.append(REPOSITORY.parent / "shared" / "data" / "bench")
     for folder in folders:
         if (folder / name).is_file():
