@@ -106,11 +106,6 @@ class Proof:
         )
 
 
-def parity_tokens(vocab: int, steps: int, batch: int, seed: int = 0) -> Ids:
-    """Random ids (steps, batch) over the whole vocabulary, boundary included."""
-    return np.random.default_rng([seed, batch]).integers(0, vocab, size=(steps, batch))
-
-
 def written_tokens(
     model: StepModel, steps: int, batch: int, seed: int = 0, *, restart: bool = False
 ) -> Ids:

@@ -4,7 +4,6 @@ Bytes go to a `.part` file beside the place of the copy; a cut download goes on 
 copy with the right sha256 is renamed into place.
 """
 
-import hashlib
 import http.client
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from charmodels.corpus.catalogue import Dataset
+from charmodels.runtime.bundle import sha256_of as sha256_of
 from charmodels.runtime.errors import CorpusError
 
 if TYPE_CHECKING:
@@ -42,12 +42,6 @@ class Response(Protocol):
 
 OpenUrl = Callable[["Request"], AbstractContextManager[Response]]
 """Sends a request; raises the errors of urllib."""
-
-
-def sha256_of(path: Path) -> str:
-    """Hex sha256 of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def open_https(request: "Request") -> AbstractContextManager[Response]:

@@ -8,9 +8,8 @@ and `--kind` overrides it.
 import re
 import statistics
 from collections.abc import Iterable
-from typing import Literal
 
-Kind = Literal["names", "text"]
+from charmodels.runtime.bundle import Kind as Kind
 
 _SAMPLE_LINES = 5_000
 _CLAUSE_ENDS = tuple(",;:.?!…—-。、，．！？；：؟،؛।")  # noqa: RUF001

@@ -12,14 +12,12 @@ from charmodels.corpus.decoding import CharacterFile
 from charmodels.corpus.kind import Kind, detect_kind
 from charmodels.corpus.tables import Table, detect_table, read_rows
 from charmodels.runtime.errors import CorpusError
+from charmodels.runtime.vocabulary import MAX_SYMBOLS
 
 __all__ = ["Corpus", "Kind", "read_corpus", "symbols"]
 
 MAX_NAME_CHARS = 1_000
 """Characters of the longest name; more is a text that was taken for a list."""
-
-MAX_SYMBOLS = 65_535
-"""Distinct characters a corpus may have."""
 
 
 @dataclass(frozen=True)

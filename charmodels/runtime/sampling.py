@@ -13,9 +13,9 @@ import numpy.typing as npt
 
 from charmodels.runtime.errors import SettingError
 from charmodels.runtime.vocabulary import BOUNDARY_ID
+from charmodels.runtime.vocabulary import Ids as Ids
 
 Logits = npt.NDArray[np.float32]
-Ids = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 
 MAX_SEED = 2**53 - 1
