@@ -36,9 +36,6 @@ from export.check import check_bundle
 from export.parity import prove, written_tokens
 from export.step_graph import OPSET, build_step_graph
 
-_PRIVATE = ("source",)
-"""What run.json knows of the corpus and a bundle must not carry: a path of the maker's machine."""
-
 _GOLDEN_STEPS = 32
 
 
@@ -89,7 +86,7 @@ def export_run(
 def describe(facts: RunFacts, model: CharModel, evaluation: dict[str, Any]) -> Bundle:
     """What the bundle says of its model and of where it comes from."""
     bundle = speaking_model(facts, model).bundle
-    corpus = {name: value for name, value in facts.corpus.items() if name not in _PRIVATE}
+    corpus = facts.corpus  # named one by one: its source, a path of the maker's machine, stays
     about: dict[str, Any] = {
         k: corpus[k] for k in ("title", "language", "licence", "credit") if k in corpus
     }

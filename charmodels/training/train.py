@@ -17,6 +17,7 @@ from charmodels.corpus.reading import Corpus
 from charmodels.corpus.registry import DATASETS, open_corpus
 from charmodels.corpus.splitting import Split, split_corpus
 from charmodels.evaluation.likelihood import name_nats, text_nats, text_nats_side_by_side
+from charmodels.evaluation.report import EVALUATION
 from charmodels.models import CharModel, build_model
 from charmodels.models.torch_step import TorchStep
 from charmodels.runtime.bundle import Bundle, StateSpec
@@ -73,7 +74,8 @@ def new_facts(
             "hash": split.hash,
             "salt": split.salt,
             "unit": "names" if corpus.kind == "names" else "characters",
-            **{part: _size(corpus, getattr(split, part)) for part in ("train", "validation")},
+            "train": _size(corpus, split.train),
+            "validation": _size(corpus, split.validation),
             "test": _size(corpus, split.test),
         },
         versions={
@@ -204,7 +206,7 @@ def resume_run(folder: Path) -> Outcome:
 
 def remove_run(folder: Path) -> None:
     """Remove a run's own files and nothing else, for --force."""
-    for name in (RUN, LOG, STATE, MODEL, "evaluation.json"):
+    for name in (RUN, LOG, STATE, MODEL, EVALUATION):
         (folder / name).unlink(missing_ok=True)
 
 
@@ -235,8 +237,12 @@ def _validator(facts: RunFacts, validation: list[Ids]) -> Callable[[CharModel], 
         return None
     if facts.kind == "text":
         return lambda model: float(text_nats_side_by_side(model, validation[0]).mean())
-    chars = sum(len(record) + 1 for record in validation)
-    return lambda model: float(name_nats(model, validation).sum() / chars)
+    return lambda model: _nats_per_char(model, validation)
+
+
+def _nats_per_char(model: CharModel, names: list[Ids]) -> float:
+    """Of whole names, end marks included."""
+    return float(name_nats(model, names).sum() / sum(len(name) + 1 for name in names))
 
 
 def _metrics(facts: RunFacts, model: CharModel, progress: Progress) -> dict[str, Any]:
@@ -257,7 +263,7 @@ def _test_metrics(facts: RunFacts, model: CharModel, test: list[Ids]) -> dict[st
     if facts.kind == "text":
         nats = float(text_nats(model, test[0]).mean())
     else:
-        nats = float(name_nats(model, test).sum() / sum(len(record) + 1 for record in test))
+        nats = _nats_per_char(model, test)
     return {"nats_per_char": round(nats, 5), "bits_per_char": round(nats / math.log(2), 5)}
 
 
