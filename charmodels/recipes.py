@@ -72,6 +72,20 @@ RECIPES: dict[str, Recipe] = {
     "us_names": _shipped("us_baby_names_10k", LIST, 120, "ships: US baby names"),
     "shakespeare": _shipped("shakespeare_tragedies", TEXT, 300, "ships: Shakespeare"),
     "biblia": _shipped("biblia_rv1909_evangelios", TEXT, 300, "ships: Spanish prose"),
+    # An hour of one core, past the point where it overfits: fifty epochs are the notebook's.
+    "seed-prose": Recipe(
+        purpose="notebook 001: Embedding 256, LSTM 1024, batch 64, length 100",
+        dataset="biblia_rv1909_evangelios",
+        model=ModelConfig(embedding_size=256, hidden_size=1024, dropout=0.0),
+        training=TrainConfig(
+            learning_rate=1e-3,
+            window=100,
+            max_seconds=3600,
+            max_epochs=50,
+            validations=50,
+            patience=50,
+        ),
+    ),
     "bench-names": _shipped(
         "makemore_names", LONG_LIST, 110, "benchmark: makemore's names, at most 200,000 parameters"
     ),
