@@ -1,4 +1,4 @@
-"""The command line: `python -m charmodels train | evaluate | sample | compare | recipes | data`.
+"""The command line: train, evaluate, sample, predict, compare, recipes and data.
 
 Results go to standard output, talk to standard error. Heavy imports happen inside each command, so
 that `--help` answers at once.
@@ -36,6 +36,8 @@ class Train:
     """Named settings (see: recipes); brings its own dataset."""
     kind: Literal["names", "text"] | None = None
     """One name a line, or one long text; detected when not given."""
+    lowercase: Switch = False
+    """Make all letters small first."""
     start: Annotated[Path | None, arg(name="from")] = None
     """Go on from this run's or bundle's weights: good for short lists."""
     split_salt: str = ""
@@ -90,6 +92,19 @@ class Sample:
 
 
 @dataclass(frozen=True)
+class Predict:
+    """Say which characters may come after a text, the likeliest first."""
+
+    source: Positional[Path]
+    """A run folder or a bundle."""
+    text: Positional[str] = ""
+    """What has been read so far."""
+    count: int = 5
+    """How many characters to show."""
+    as_json: Json = False
+
+
+@dataclass(frozen=True)
 class Compare:
     """Rank runs by validation; the test part is never read."""
 
@@ -136,15 +151,19 @@ Command = (
     Annotated[Train, subcommand("train", prefix_name=False)]
     | Annotated[Evaluate, subcommand("evaluate", prefix_name=False)]
     | Annotated[Sample, subcommand("sample", prefix_name=False)]
+    | Annotated[Predict, subcommand("predict", prefix_name=False)]
     | Annotated[Compare, subcommand("compare", prefix_name=False)]
     | Annotated[Recipes, subcommand("recipes", prefix_name=False)]
     | Annotated[Data, subcommand("data", prefix_name=False)]
 )
 
 
-def parse(argv: Sequence[str]) -> Train | Evaluate | Sample | Compare | Recipes | Data:
+Parsed = Train | Evaluate | Sample | Predict | Compare | Recipes | Data
+
+
+def parse(argv: Sequence[str]) -> Parsed:
     """Read the command line; a mistake prints what is right and exits with 2."""
-    command: Train | Evaluate | Sample | Compare | Recipes | Data = tyro.cli(
+    command: Parsed = tyro.cli(
         Command,
         prog="python -m charmodels",
         description="Train, measure and sample character models.",
@@ -158,11 +177,13 @@ def parse_train(argv: Sequence[str], defaults: Train) -> Train:
 
     Switches are off again, for `argv` to turn on: a switch that is on by default has another name.
     """
-    off = replace(defaults, no_test=False, resume=False, force=False, as_json=False)
+    off = replace(
+        defaults, lowercase=False, no_test=False, resume=False, force=False, as_json=False
+    )
     return tyro.cli(Train, prog="python -m charmodels train", args=list(argv), default=off)
 
 
-def run(args: Train | Evaluate | Sample | Compare | Recipes | Data, argv: Sequence[str]) -> int:
+def run(args: Parsed, argv: Sequence[str]) -> int:
     """Do what was asked; each command's imports are its own."""
     match args:
         case Train():
@@ -182,6 +203,10 @@ def run(args: Train | Evaluate | Sample | Compare | Recipes | Data, argv: Sequen
             from charmodels.commands.sample import sample_command
 
             return sample_command(args)
+        case Predict():
+            from charmodels.commands.predict import predict_command
+
+            return predict_command(args.source, args.text, args.count, as_json=args.as_json)
         case Compare():
             from charmodels.commands.compare import compare_command
 

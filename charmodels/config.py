@@ -44,7 +44,7 @@ class ModelConfig:
     arch: Arch = "lstm"
     """Which recurrence."""
     embedding_size: int = 64
-    """Numbers that stand for one character."""
+    """Numbers that stand for one character, learned; 0 feeds it one-hot: a one among zeros."""
     hidden_size: int = 160
     """Numbers each layer remembers."""
     layers: int = 1
@@ -56,10 +56,10 @@ class ModelConfig:
 
     def __post_init__(self) -> None:
         _require_types(self)
-        for name in ("embedding_size", "hidden_size", "layers"):
+        for name, least in (("embedding_size", 0), ("hidden_size", 1), ("layers", 1)):
             value = getattr(self, name)
             flag = name.replace("_", "-")
-            _require(1 <= value <= 16_384, f"{flag} is {value}; expected 1 to 16,384")
+            _require(least <= value <= 16_384, f"{flag} is {value}; expected {least} to 16,384")
         _require(0 <= self.dropout < 1, f"dropout is {self.dropout}; expected 0 up to 1")
         _require(
             not self.tied or self.embedding_size == self.hidden_size,

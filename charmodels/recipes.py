@@ -19,6 +19,8 @@ class Recipe:
     """A name of the registry; None for the defaults of a user's own corpus."""
     model: ModelConfig
     training: TrainConfig
+    lowercase: bool = False
+    """Whether the dataset is made lower-case first."""
 
 
 SHORT_LIST = Recipe(

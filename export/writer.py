@@ -93,6 +93,7 @@ def describe(facts: RunFacts, model: CharModel, evaluation: dict[str, Any]) -> B
     provenance: dict[str, Any] = {
         "dataset": corpus["name"],
         "dataset_sha256": corpus["sha256"],
+        "lowercase": corpus.get("lowercase") is True,
         **about,
         "recipe": facts.recipe,
         "seed": facts.training.seed,

@@ -15,10 +15,12 @@ import pytest
 import charmodels.__main__
 import export.__main__
 from tests.test_imports import SLACK, ask
+from tests.tiny import write_tiny
 
 COMMANDS = {
     "charmodels": [
-        "", "train", "evaluate", "sample", "compare", "recipes", "data", "data list", "data fetch",
+        "", "train", "evaluate", "sample", "predict", "compare", "recipes", "data", "data list",
+        "data fetch",
     ],
     "export": [""],
     "demo": [""],
@@ -82,7 +84,7 @@ def test_help_answers_at_once(package):
 def test_help_names_every_command():
     code, out, err = charm("--help")
     assert (code, err) == (0, "")
-    for command in ("train", "evaluate", "sample", "compare", "recipes", "data"):
+    for command in ("train", "evaluate", "sample", "predict", "compare", "recipes", "data"):
         assert command in out
 
 
@@ -92,7 +94,7 @@ def test_help_names_every_command():
 @pytest.mark.parametrize(
     ("main", "argv", "suggestion"),
     [
-        (charm, ["trian"], "train, evaluate, sample, compare, recipes, data"),
+        (charm, ["trian"], "train, evaluate, sample, predict, compare"),
         (charm, [], "train"),
         (charm, ["data", "lst"], "list, fetch"),
         (charm, ["sample", "x", "--tempature", "1"], "--temperature"),
@@ -357,3 +359,16 @@ def test_recipes_and_datasets_are_listed():
     datasets = {row["name"] for row in json.loads(out)["datasets"]}
     assert {recipe["dataset"] for recipe in recipes.values()} <= datasets
     assert charm("recipes")[1].count("\n") == len(recipes)
+
+
+def test_predictions_are_printed_with_their_chances(tmp_path):
+    bundle = write_tiny(tmp_path / "tiny")
+    code, out, _ = charm("predict", str(bundle), "ab", "--count", "3", "--json")
+    assert code == 0
+    said = json.loads(out)
+    assert said["text"] == "ab"
+    chances = [each["probability"] for each in said["predictions"]]
+    assert chances == sorted(chances, reverse=True)
+    code, out, _ = charm("predict", str(bundle), "ab", "--count", "3")
+    assert [line.split()[1] for line in out.splitlines()] == [f"{p:.1%}" for p in chances]
+    assert charm("predict", str(bundle), "€")[0] == 1

@@ -211,6 +211,42 @@ def test_the_prefix_is_normalised(names_model):
     assert names_model.generate(1, prefix="e\u0301", max_chars=0) == ["é"]
 
 
+# --- predictions ---
+
+
+def test_a_prediction_is_what_the_last_step_says(names_model):
+    ids_ = names_model.vocabulary.encode("ab")
+    state = names_model.step.initial_state()
+    for token in (0, *ids_):
+        logits, state = names_model.step.step(ids(token), state)
+    chances = np.exp(log_softmax(logits)[0])
+    said = names_model.predict("ab", count=3)
+    assert [p.probability for p in said] == pytest.approx(sorted(chances)[::-1][:3])
+    assert said[0].character == names_model.vocabulary.symbols[int(chances.argmax())]
+
+
+def test_predictions_sum_to_one_and_end_only_where_a_text_may(names_model, text_model):
+    everything = len(names_model.vocabulary)
+    for model, text, may_end in (
+        (names_model, "ab", True),
+        (names_model, "", False),
+        (text_model, "ab", False),
+        (text_model, "", False),
+    ):
+        said = model.predict(text, count=everything)
+        assert sum(p.probability for p in said) == pytest.approx(1)
+        assert any(p.character == "" for p in said) == may_end
+    with pytest.raises(SettingError, match="count is 0"):
+        names_model.predict("ab", count=0)
+    with pytest.raises(VocabularyError):
+        names_model.predict("zzz€")
+
+
+def test_predictions_go_on_from_memory(text_model):
+    memory = text_model.stream("abc", max_chars=0).memory
+    assert text_model.predict("de", memory=memory) == text_model.predict("abcde")
+
+
 # --- scores ---
 
 

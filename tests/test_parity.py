@@ -37,7 +37,9 @@ def quiet(line: str) -> None:
     """Nobody reads the table here."""
 
 
-def write_run_folder(folder: Path, arch: str, layers: int, tied: bool) -> RunFacts:
+def write_run_folder(
+    folder: Path, arch: str, layers: int, tied: bool, embedding_size: int = 12
+) -> RunFacts:
     """A run whose weights are random but as large as trained ones."""
     folder.mkdir(parents=True)
     corpus = read_corpus(write_names(folder))
@@ -45,7 +47,7 @@ def write_run_folder(folder: Path, arch: str, layers: int, tied: bool) -> RunFac
         arch=arch,  # type: ignore[arg-type]
         layers=layers,
         tied=tied,
-        embedding_size=24 if tied else 12,
+        embedding_size=24 if tied else embedding_size,
         hidden_size=24,
     )
     facts = new_facts(corpus, split_corpus(corpus), config, TrainConfig(max_steps=1))
@@ -62,8 +64,8 @@ def write_run_folder(folder: Path, arch: str, layers: int, tied: bool) -> RunFac
 
 @pytest.fixture(
     scope="module",
-    params=[(arch, layers, tied) for arch in MODELS for layers, tied in ((1, False), (2, True))],
-    ids=lambda p: f"{p[0]}-{p[1]}{'-tied' if p[2] else ''}",
+    params=[(arch, *shape) for arch in MODELS for shape in ((1, False), (2, True), (1, False, 0))],
+    ids=lambda p: f"{p[0]}-{p[1]}{'-tied' if p[2] else ''}{'-one-hot' if len(p) == 4 else ''}",
 )
 def exported(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory

@@ -7,11 +7,13 @@ from torch import Tensor
 from charmodels.config import ModelConfig
 from charmodels.models import MODELS, CharModel, build_model
 from charmodels.models.base import TorchState
+from charmodels.runtime.errors import SettingError
 
 VOCAB, BATCH, TIME = 13, 3, 17
 SHAPES = {
     "one-layer": ModelConfig(embedding_size=6, hidden_size=10, dropout=0.5),
     "three-layers": ModelConfig(embedding_size=6, hidden_size=10, layers=3, dropout=0.5),
+    "one-hot": ModelConfig(embedding_size=0, hidden_size=10, dropout=0.5),
     "tied": ModelConfig(embedding_size=10, hidden_size=10, tied=True, dropout=0.5),
 }
 
@@ -138,6 +140,18 @@ def test_tied_weights_are_counted_once(arch: str) -> None:
 def test_lstm_has_one_bias_a_gate() -> None:
     config = ModelConfig(arch="lstm", embedding_size=256, hidden_size=1024)
     assert build_model(92, config).parameter_count() == 5_364_828
+
+
+@pytest.mark.parametrize(("vocab", "parameters"), [(109, 3_375 + 2_834), (27, 1_325 + 702)])
+def test_one_hot_has_the_notebooks_sizes(vocab: int, parameters: int) -> None:
+    """What the summaries of notebooks 000 and 004 print: one-hot, SimpleRNN 25, dense."""
+    config = ModelConfig(arch="rnn", embedding_size=0, hidden_size=25)
+    assert build_model(vocab, config).parameter_count() == parameters
+
+
+def test_one_hot_is_for_small_vocabularies() -> None:
+    with pytest.raises(SettingError, match="at most 4,096"):
+        build_model(4_097, ModelConfig(embedding_size=0))
 
 
 def test_the_check_would_notice_a_wrong_gate(monkeypatch: pytest.MonkeyPatch) -> None:

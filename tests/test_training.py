@@ -352,3 +352,25 @@ def test_infinite_settings_are_refused(names: Path, tmp_path: Path, flags: tuple
 def test_the_largest_seed_works(names: Path, tmp_path: Path) -> None:
     flags = ("--seed", str(2**53 - 1), "--max-steps", "2", *TINY)
     assert train(names, "--out", tmp_path / "run", *flags) == 0
+
+
+def test_a_lower_case_run_stays_lower_case(
+    tmp_path: Path, names: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "small"
+    assert train(names, "--out", out, "--lowercase", "--max-steps", "5", *TINY) == 0
+    assert "made lower-case" in capsys.readouterr().err
+    facts = read_run(out)
+    assert facts.corpus["lowercase"] is True
+    assert all(symbol == symbol.lower() for symbol in facts.vocabulary.symbols)
+    assert main(["evaluate", str(out), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["split"] == facts.split["hash"]
+
+
+def test_a_one_hot_run_grows_for_new_characters(tmp_path: Path, names: Path) -> None:
+    first, second, corpus = tmp_path / "first", tmp_path / "second", tmp_path / "more.txt"
+    sizes = ("--embedding-size", "0", "--hidden-size", "24", "--batch-size", "16")
+    assert train(names, "--out", first, "--max-steps", "5", *sizes) == 0
+    corpus.write_text("".join(f"Ñu {chr(97 + i)}ß\n" for i in range(26)), encoding="utf-8")
+    assert train(corpus, "--out", second, "--from", first, "--max-steps", "5") == 0
+    assert len(read_run(second).vocabulary) > len(read_run(first).vocabulary)

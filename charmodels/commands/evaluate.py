@@ -62,7 +62,9 @@ def _split_of_run(facts: "RunFacts", corpus: str | None) -> Split:
     from charmodels.training.train import reopen_corpus
 
     if corpus is not None:
-        split = split_corpus(open_corpus(corpus, facts.kind), facts.split["salt"])
+        lowercase = facts.corpus.get("lowercase") is True
+        found = open_corpus(corpus, facts.kind, lowercase=lowercase)
+        split = split_corpus(found, facts.split["salt"])
         _say_if_strange(corpus, split, facts.split["hash"])
         return split
     try:
@@ -77,7 +79,8 @@ def _split_of_bundle(folder: Path, model: Model, corpus: str | None) -> Split:
     about = about if isinstance(about, dict) else {}
     salt = about["salt"] if isinstance(about.get("salt"), str) else ""
     if corpus is not None:
-        split = split_corpus(open_corpus(corpus, kind), salt)
+        lowercase = provenance.get("lowercase") is True
+        split = split_corpus(open_corpus(corpus, kind, lowercase=lowercase), salt)
         _say_if_strange(corpus, split, about.get("hash"))
         return split
     return split_corpus(_dataset_of(folder, provenance.get("dataset"), provenance, kind), salt)
@@ -99,7 +102,7 @@ def _dataset_of(folder: Path, name: Any, provenance: Any, kind: Kind) -> Corpus:
             f"{folder} was made from {name!r:.80}, no dataset of ours; pass --corpus FILE"
         )
     try:
-        found = open_corpus(name, kind)
+        found = open_corpus(name, kind, lowercase=provenance.get("lowercase") is True)
     except CorpusError as error:
         raise CorpusError(f"{error}; or say where it is with --corpus FILE") from error
     if found.sha256 != provenance.get("dataset_sha256"):

@@ -31,7 +31,8 @@ def train_command(args: "Train", parse_again: Callable[["Train"], "Train"]) -> i
     began = Began()
     _refuse_what_is_there(args.out, args.force)
     recipe = _recipe(args)
-    corpus = open_corpus(_source(args, recipe), args.kind)
+    lowercase = args.lowercase or (recipe is not None and recipe.lowercase)
+    corpus = open_corpus(_source(args, recipe), args.kind, lowercase=lowercase)
     start = _start(args, corpus)
     settings = parse_again(_defaults(args, recipe, corpus, start))
     if start and settings.model != replace(start.model, dropout=settings.model.dropout):

@@ -2,7 +2,7 @@
 
 import unicodedata
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +14,7 @@ from charmodels.corpus.tables import Table, detect_table, read_rows
 from charmodels.runtime.errors import CorpusError
 from charmodels.runtime.vocabulary import MAX_SYMBOLS
 
-__all__ = ["Corpus", "Kind", "read_corpus", "symbols"]
+__all__ = ["Corpus", "Kind", "lowercased", "read_corpus", "symbols"]
 
 MAX_NAME_CHARS = 1_000
 """Characters of the longest name; more is a text that was taken for a list."""
@@ -40,6 +40,8 @@ class Corpus:
     """The path or dataset name that reads this corpus again."""
     notes: tuple[str, ...]
     """Sentences for the person at the terminal: what was detected, merged and left out."""
+    lowercase: bool = False
+    """Whether all letters were made small after reading."""
 
 
 def symbols(corpus: Corpus) -> tuple[str, ...]:
@@ -86,6 +88,23 @@ def read_corpus(path: str | Path, kind: Kind | None = None) -> Corpus:
             f"{MAX_SYMBOLS:,}; this is hardly a text: look at the file, or give a part of it"
         )
     return corpus
+
+
+def lowercased(corpus: Corpus) -> Corpus:
+    """The corpus in small letters; names that become equal are merged, their weights summed."""
+    weights: dict[str, float] = {}
+    for record, weight in zip(corpus.records, corpus.weights.tolist(), strict=True):
+        small = unicodedata.normalize("NFC", record.lower())
+        weights[small] = weights.get(small, 0.0) + weight
+    merged = len(corpus.records) - len(weights)
+    note = f"made lower-case; {merged:,} names merged" if merged else "made lower-case"
+    return replace(
+        corpus,
+        records=tuple(weights),
+        weights=np.fromiter(weights.values(), np.float64, len(weights)),
+        notes=(*corpus.notes, note),
+        lowercase=True,
+    )
 
 
 def _printable(name: str) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from charmodels.corpus.catalogue import DATASETS, Dataset
 from charmodels.corpus.fetching import OpenUrl, download, open_https, sha256_of
-from charmodels.corpus.reading import Corpus, Kind, read_corpus
+from charmodels.corpus.reading import Corpus, Kind, lowercased, read_corpus
 from charmodels.runtime.errors import CorpusError
 
 __all__ = [
@@ -69,15 +69,20 @@ def find_dataset(name: str, datasets: Mapping[str, Dataset] = DATASETS) -> Path:
     raise CorpusError(f"dataset {dataset.name} is not on this machine{wrong}; {remedy}")
 
 
-def open_corpus(source: str, kind: Kind | None = None) -> Corpus:
+def open_corpus(source: str, kind: Kind | None = None, *, lowercase: bool = False) -> Corpus:
     """Read the corpus that a person named: a file where there is one, else a dataset.
 
-    `source` of the result opens the same corpus again.
+    `source` of the result opens the same corpus again, with the same `lowercase`.
 
     Raises:
         CorpusError: neither a file nor a dataset; the message has the nearest names. And all that
             `read_corpus` and `find_dataset` raise.
     """
+    corpus = _open(source, kind)
+    return lowercased(corpus) if lowercase else corpus
+
+
+def _open(source: str, kind: Kind | None) -> Corpus:
     path = Path(source)
     dataset = DATASETS.get(_plain(source))
     if path.is_file() or (path.exists() and dataset is None):

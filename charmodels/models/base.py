@@ -16,8 +16,10 @@ from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import embedding
 
 from charmodels.config import ModelConfig
+from charmodels.runtime.errors import SettingError
 
 TorchState = Mapping[str, Tensor]
 
@@ -63,6 +65,25 @@ class Recurrence(nn.Module, ABC):
         return self.cell(self.project(x), state)
 
 
+MAX_ONE_HOT = 4_096
+"""Ids of a model that reads one-hot, at most: it reads as many numbers a character."""
+
+
+class OneHot(nn.Module):
+    """Every id as a one among zeros: what an embedding is when nothing is learned."""
+
+    weight: Tensor
+    """(vocab, vocab), the identity; not saved, for it is known."""
+
+    def __init__(self, vocab: int) -> None:
+        super().__init__()
+        self.register_buffer("weight", torch.eye(vocab), persistent=False)
+
+    def forward(self, ids: Tensor) -> Tensor:
+        """Ids (...) int64 to (..., vocab)."""
+        return embedding(ids, self.weight)
+
+
 class CharModel(nn.Module):
     """Ids in, logits for the next ids out, memory as a value.
 
@@ -70,19 +91,33 @@ class CharModel(nn.Module):
         vocab: how many ids, the boundary included.
         config: sizes, layers, dropout, tying.
         recurrence: the class of every layer.
+
+    Raises:
+        SettingError: one-hot with more than MAX_ONE_HOT ids.
     """
+
+    embedding: nn.Embedding | OneHot
 
     def __init__(self, vocab: int, config: ModelConfig, recurrence: type[Recurrence]) -> None:
         super().__init__()
         self.vocab, self.config = vocab, config
-        sizes = [config.embedding_size] + [config.hidden_size] * config.layers
-        self.embedding = nn.Embedding(vocab, config.embedding_size)
+        if config.embedding_size:
+            self.embedding = nn.Embedding(vocab, config.embedding_size)
+        elif vocab <= MAX_ONE_HOT:
+            self.embedding = OneHot(vocab)
+        else:
+            raise SettingError(
+                f"embedding-size is 0, one-hot, with {vocab:,} symbols; expected at most "
+                f"{MAX_ONE_HOT:,} of them, or an embedding"
+            )
+        sizes = [config.embedding_size or vocab] + [config.hidden_size] * config.layers
         self.layers = nn.ModuleList(
             recurrence(sizes[i], sizes[i + 1]) for i in range(config.layers)
         )
         self.head = nn.Linear(config.hidden_size, vocab)
         self.dropout = nn.Dropout(config.dropout)
-        nn.init.normal_(self.embedding.weight, std=config.embedding_size**-0.5)
+        if config.embedding_size:
+            nn.init.normal_(self.embedding.weight, std=config.embedding_size**-0.5)
         nn.init.zeros_(self.head.bias)
         if config.tied:
             self.head.weight = self.embedding.weight

@@ -9,7 +9,7 @@ from charmodels.runtime.errors import (
     VocabularyError,
 )
 from charmodels.runtime.generation import Memory, StepModel
-from charmodels.runtime.model import Model, load_bundle
+from charmodels.runtime.model import Model, Prediction, load_bundle
 
 __all__ = [
     "BundleError",
@@ -17,6 +17,7 @@ __all__ = [
     "CorpusError",
     "Memory",
     "Model",
+    "Prediction",
     "RunError",
     "SettingError",
     "StepModel",

@@ -218,6 +218,16 @@ def _generate_rows(
     return written
 
 
+def predict_ids(model: StepModel, ids: Ids, memory: Memory | None = None) -> Floats:
+    """Nats of every id that may follow `ids` (time,) after `memory`, float64 (vocab,)."""
+    memory = memory or Memory(model.initial_state())
+    walker = walk(model, memory.state)
+    for token in (memory.token, *ids.tolist()):
+        logits = walker.advance(np.array([token]))
+    nats: Floats = -log_softmax(logits)[0]
+    return nats
+
+
 def score_ids(model: StepModel, ids: Ids, memory: Memory | None = None) -> Floats:
     """Nats the model pays for each of `ids` (time,) after `memory`, float64 (time,)."""
     memory = memory or Memory(model.initial_state())

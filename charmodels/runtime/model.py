@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import TypedDict, Unpack
+from typing import NamedTuple, TypedDict, Unpack
 
 import numpy as np
 
@@ -16,7 +16,14 @@ from charmodels.runtime.bundle import (
     read_bundle,
 )
 from charmodels.runtime.errors import BundleError, SettingError, VocabularyError
-from charmodels.runtime.generation import Memory, StepModel, Stream, generate_ids, score_ids
+from charmodels.runtime.generation import (
+    Memory,
+    StepModel,
+    Stream,
+    generate_ids,
+    predict_ids,
+    score_ids,
+)
 from charmodels.runtime.onnx_step import OnnxStep, open_session
 from charmodels.runtime.sampling import Floats
 from charmodels.runtime.vocabulary import BOUNDARY_ID
@@ -32,6 +39,14 @@ class SamplingSettings(TypedDict, total=False):
     top_k: int
     top_p: float
     min_p: float
+
+
+class Prediction(NamedTuple):
+    """A character that may come next, and how likely it is."""
+
+    character: str
+    """"" is the end of the name."""
+    probability: float
 
 
 class TextStream(Iterator[str]):
@@ -146,6 +161,31 @@ class Model:
         )
         start = self.vocabulary.decode(beginning)
         return (start + self.vocabulary.decode(ids) for ids in rows)
+
+    def predict(
+        self, text: str = "", count: int = 5, memory: Memory | None = None
+    ) -> list[Prediction]:
+        """What may come after `text`: the `count` likeliest characters, the likeliest first.
+
+        Many characters in, one answer out. Temperature 1; the lowest id first on ties.
+
+        Raises:
+            VocabularyError: the text holds characters the model has never seen.
+            SettingError: `count` is less than 1.
+        """
+        if count < 1:
+            raise SettingError(f"count is {count}; expected 1 or more")
+        ids = self.vocabulary.encode(text)
+        nats = predict_ids(self.step, ids, self._known(memory))
+        if self.endless or not (len(ids) or memory):
+            nats[BOUNDARY_ID] = np.inf  # text never ends, and an empty name is no name
+            nats += np.log(np.exp(-nats).sum())
+        likeliest = np.argsort(nats, kind="stable")[:count]
+        return [
+            Prediction(self.vocabulary.symbols[i], float(np.exp(-nats[i])))
+            for i in likeliest.tolist()
+            if np.isfinite(nats[i])
+        ]
 
     def score(self, text: str, memory: Memory | None = None) -> Floats:
         """Nats the model pays for each character: len(text) numbers, and for names the end mark's.

@@ -108,6 +108,7 @@ def _about(corpus: Corpus) -> dict[str, Any]:
         "sha256": corpus.sha256,
         "records": len(corpus.records),
         "longest": max(len(record) for record in corpus.records),
+        "lowercase": corpus.lowercase,
     }
     if known and known.sha256 == corpus.sha256:
         about |= {
@@ -125,7 +126,8 @@ def reopen_corpus(facts: RunFacts, source: str | None = None) -> tuple[Corpus, S
     Raises:
         RunError: the file is not the one the run read.
     """
-    corpus = open_corpus(source or _findable(facts), facts.kind)
+    lowercase = facts.corpus.get("lowercase") is True
+    corpus = open_corpus(source or _findable(facts), facts.kind, lowercase=lowercase)
     if corpus.sha256 != facts.corpus["sha256"]:
         raise RunError(
             f"{corpus.source}: changed since the run read it (sha256 differs); "
