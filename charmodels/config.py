@@ -9,6 +9,7 @@ from charmodels.runtime.errors import SettingError
 Arch = Literal["rnn", "gru", "lstm"]
 Device = Literal["auto", "cpu", "cuda", "mps"]
 Precision = Literal["auto", "float32", "bfloat16"]
+Engine = Literal["torch", "numpy"]
 
 DEFAULT_SECONDS = 90.0
 """The budget when none is given, CPU seconds."""
@@ -108,6 +109,9 @@ class TrainConfig:
     """Of weights, order and dropout."""
     device: Device = "auto"
     """Where to train; auto takes a GPU if there is one."""
+    engine: Engine = "torch"
+    """What computes the gradients: torch, or this package's own backpropagation in numpy, for
+    reading (rnn or lstm, one layer, one-hot, one stream, Adagrad)."""
     precision: Precision = "auto"
     """Of the matrix products; auto takes bfloat16 where the processor multiplies it natively.
     Weights, validation and export are float32 always."""

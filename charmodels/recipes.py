@@ -47,6 +47,24 @@ TEXT = Recipe(
     model=ModelConfig(hidden_size=240, dropout=0.2),
     training=TrainConfig(learning_rate=2.4e-2, batch_size=32),
 )
+BY_HAND = Recipe(
+    purpose="the default of --engine numpy: notebook 003's settings",
+    dataset=None,
+    model=ModelConfig(arch="rnn", embedding_size=0, hidden_size=100, dropout=0.0),
+    training=TrainConfig(
+        engine="numpy",
+        learning_rate=0.1,
+        clip=5.0,
+        window=25,
+        batch_size=1,
+        reset=0.0,
+        weight_decay=0.0,
+        warmup=0.0,
+        beta2=0.0,
+        max_steps=100_000,
+        patience=25,
+    ),
+)
 
 
 def _shipped(dataset: str, of: Recipe, seconds: float, purpose: str) -> Recipe:
@@ -74,6 +92,17 @@ RECIPES: dict[str, Recipe] = {
     "us_names": _shipped("us_baby_names_10k", LIST, 120, "ships: US baby names"),
     "shakespeare": _shipped("shakespeare_tragedies", TEXT, 300, "ships: Shakespeare"),
     "biblia": _shipped("biblia_rv1909_evangelios", TEXT, 300, "ships: Spanish prose"),
+    "seed-municipios-rnn": replace(
+        BY_HAND,
+        purpose="notebook 003 in numpy: RNN 100, 25 steps, Adagrad",
+        dataset="mx_municipios",
+    ),
+    "seed-municipios-lstm": replace(
+        BY_HAND,
+        purpose="notebook 003's second half: the same with an LSTM",
+        dataset="mx_municipios",
+        model=replace(BY_HAND.model, arch="lstm"),
+    ),
     # An hour of one core, past the point where it overfits: fifty epochs are the notebook's.
     "seed-prose": Recipe(
         purpose="notebook 001: Embedding 256, LSTM 1024, batch 64, length 100",

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 from charmodels.corpus.reading import Corpus
 from charmodels.corpus.registry import open_corpus
 from charmodels.corpus.splitting import split_corpus
-from charmodels.recipes import RECIPES, Recipe, default_recipe, fine_tuning
+from charmodels.recipes import BY_HAND, RECIPES, Recipe, default_recipe, fine_tuning
 from charmodels.runtime.errors import RunError, SettingError
 from charmodels.training.checkpoint import RUN
-from charmodels.training.plan import Began, choose_device
+from charmodels.training.plan import Began, choose_device, wanted_device
 from charmodels.training.start import Start, read_start
 from charmodels.training.train import Outcome, new_facts, remove_run, resume_run, train_run
 
@@ -37,7 +37,7 @@ def train_command(args: "Train", parse_again: Callable[["Train"], "Train"]) -> i
     settings = parse_again(_defaults(args, recipe, corpus, start))
     if start and settings.model != replace(start.model, dropout=settings.model.dropout):
         raise SettingError(f"--from {args.start} decides the model's sizes; leave their flags out")
-    choose_device(settings.training.device)
+    choose_device(wanted_device(settings.training))
     split = split_corpus(corpus, args.split_salt)
     for note in (*corpus.notes, *split.notes):
         print(note, file=sys.stderr)
@@ -97,7 +97,8 @@ def _source(args: "Train", recipe: Recipe | None) -> str:
 
 def _defaults(args: "Train", recipe: Recipe | None, corpus: Corpus, start: Start | None) -> "Train":
     """The recipe's settings, or those that suit the corpus, with a given budget left standing."""
-    recipe = recipe or default_recipe(corpus)
+    by_numpy = args.training.engine == "numpy"
+    recipe = recipe or (BY_HAND if by_numpy else default_recipe(corpus))
     model, training = recipe.model, recipe.training
     if start:
         training = fine_tuning(training)

@@ -120,6 +120,42 @@ class NameBatches:
         return [batches[i] for i in rng.permutation(len(batches))]
 
 
+class NameStream:
+    """All names in one long stream, a boundary between them, read a window at a time.
+
+    As the notebook read its file, but in a new order each epoch, so that the order teaches nothing.
+    The state is carried from window to window, also across names.
+
+    Args:
+        records: ids of each name, without boundaries.
+        window: characters a step reads.
+        seed: of the order.
+    """
+
+    def __init__(self, records: Sequence[Ids], window: int, seed: int) -> None:
+        self._records, self._seed = records, seed
+        self.chars_per_epoch = sum(len(record) + 1 for record in records)
+        self._window = min(window, self.chars_per_epoch)
+        self.steps_per_epoch = -(-self.chars_per_epoch // self._window)
+        self._epoch, self._stream = -1, torch.empty(0, dtype=torch.int64)
+
+    def batch(self, step: int) -> Batch:
+        """The next window; an epoch's last one is shorter, its first starts from the zero state."""
+        epoch, place = divmod(step, self.steps_per_epoch)
+        if epoch != self._epoch:
+            self._epoch, self._stream = epoch, self._one_epoch(epoch)
+        start = place * self._window
+        chars = self._stream[start : start + self._window + 1]
+        inputs, targets = chars[None, :-1], chars[None, 1:]  # (1, time)
+        return Batch(inputs, targets, torch.tensor([place == 0]), targets.numel())
+
+    def _one_epoch(self, epoch: int) -> Tensor:
+        order = np.random.default_rng([self._seed, epoch]).permutation(len(self._records))
+        end = np.array([BOUNDARY_ID])
+        parts = [end, *(part for i in order for part in (self._records[i], end))]
+        return torch.from_numpy(np.concatenate(parts))
+
+
 class TextStreams:
     """One long text cut into contiguous streams, read side by side, state carried along them.
 

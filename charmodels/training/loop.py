@@ -27,7 +27,7 @@ from charmodels.training.checkpoint import (
     write_tensors,
 )
 from charmodels.training.plan import Clock
-from charmodels.training.update import Updater
+from charmodels.training.update import Updates
 
 _SHOW_EVERY = 10
 """Steps between two refreshes of the display: reading the loss waits for the device."""
@@ -81,7 +81,7 @@ class Trainer:
     def __init__(
         self,
         folder: Path,
-        updater: Updater,
+        updater: Updates,
         batches: Batches,
         plan: Plan,
         validate: Callable[[CharModel], float] | None,

@@ -18,7 +18,8 @@ from charmodels.models.base import CharModel
 from charmodels.runtime.errors import SettingError
 from charmodels.training.batches import Batches
 from charmodels.training.checkpoint import Plan
-from charmodels.training.update import Updater
+from charmodels.training.scratch_update import ScratchUpdater
+from charmodels.training.update import Updater, Updates
 
 _TRIAL_SHARE = 0.012
 """Of the budget, spent on measuring each precision's speed."""
@@ -62,6 +63,11 @@ def budget_clock(device: torch.device, began: Began) -> Clock:
     return wall_clock(began)
 
 
+def wanted_device(config: TrainConfig) -> str:
+    """The device that was asked for; numpy knows only one."""
+    return "cpu" if config.engine == "numpy" else config.device
+
+
 def choose_device(wanted: str) -> torch.device:
     """The device `auto` means here, or the one asked for.
 
@@ -76,6 +82,13 @@ def choose_device(wanted: str) -> torch.device:
         usable = ", ".join(name for name, is_there in there.items() if is_there)
         raise SettingError(f"device {wanted} is not available here; available: {usable}")
     return torch.device(wanted)
+
+
+def make_updater(model: CharModel, config: TrainConfig, precision: str) -> Updates:
+    """What moves the weights, by the engine that was chosen."""
+    if config.engine == "numpy":
+        return ScratchUpdater(model, config)
+    return Updater(model, config, precision)
 
 
 @dataclass(frozen=True)
@@ -128,6 +141,8 @@ def make_plan(
 
 def _precisions(config: TrainConfig, device: torch.device) -> list[str]:
     """What `auto` may choose from; the first where nothing is measured."""
+    if config.engine == "numpy":
+        return ["float32"]
     if config.precision != "auto":
         return [config.precision]
     if device.type == "cuda":
@@ -146,7 +161,7 @@ def _try_out(
     seconds: float,
 ) -> _Speed:
     """Train a copy for a moment; the first half, when caches fill, is not counted."""
-    updater = Updater(copy.deepcopy(model), config, precision)
+    updater = make_updater(copy.deepcopy(model), config, precision)
     whole, clock, steps = budget_clock(device, Began()), budget_clock(device, Began()), 0
     for step in itertools.count():
         float(updater.update(batches.batch(step), 0, 1))  # reading the loss waits for a GPU

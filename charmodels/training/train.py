@@ -25,7 +25,7 @@ from charmodels.runtime.errors import RunError
 from charmodels.runtime.model import Model
 from charmodels.runtime.sampling import Sampling
 from charmodels.runtime.vocabulary import Ids, Vocabulary
-from charmodels.training.batches import Batches, NameBatches, TextStreams
+from charmodels.training.batches import Batches, NameBatches, NameStream, TextStreams
 from charmodels.training.checkpoint import (
     LOG,
     MODEL,
@@ -37,9 +37,17 @@ from charmodels.training.checkpoint import (
 )
 from charmodels.training.display import TrainingDisplay
 from charmodels.training.loop import Progress, Trainer
-from charmodels.training.plan import Began, budget_clock, choose_device, make_plan, wall_clock
+from charmodels.training.plan import (
+    Began,
+    budget_clock,
+    choose_device,
+    make_plan,
+    make_updater,
+    wall_clock,
+    wanted_device,
+)
+from charmodels.training.scratch_update import check_engine
 from charmodels.training.start import Start, put_start, read_start
-from charmodels.training.update import Updater
 
 
 @dataclass(frozen=True)
@@ -64,6 +72,7 @@ def new_facts(
     vocabulary = (
         start.vocabulary.extended(corpus.records) if start else Vocabulary.of(corpus.records)
     )
+    check_engine(model, training)
     return RunFacts(
         kind=corpus.kind,
         vocabulary=vocabulary,
@@ -153,7 +162,7 @@ def train_run(
 
     The test part is read once, after the last weight is chosen.
     """
-    device = choose_device(facts.plan.device if facts.plan else facts.training.device)
+    device = choose_device(facts.plan.device if facts.plan else wanted_device(facts.training))
     began = began or Began()
     clock, wall = budget_clock(device, began), wall_clock(began)
     torch.backends.cudnn.allow_tf32 = False  # float32 means float32, also on a GPU
@@ -173,7 +182,7 @@ def train_run(
         facts = replace(facts, plan=plan)
         write_run(folder, facts)
     assert facts.plan is not None
-    updater = Updater(model, facts.training, facts.plan.precision)
+    updater = make_updater(model, facts.training, facts.plan.precision)
     display = TrainingDisplay(_sampler(facts, model))
     trainer = Trainer(folder, updater, batches, facts.plan, validate, clock, wall, display)
     trainer.resume()
@@ -199,6 +208,7 @@ def resume_run(folder: Path) -> Outcome:
     facts = read_run(folder)
     if facts.metrics:
         raise RunError(f"{folder}: already finished; export it with: python -m export {folder}")
+    check_engine(facts.model, facts.training)
     corpus, split = reopen_corpus(facts)
     start = None
     if facts.started_from and not (folder / STATE).is_file():
@@ -226,6 +236,8 @@ def _batches(facts: RunFacts, split: Split, train: list[Ids], device: torch.devi
         return TextStreams(
             train[0], config.batch_size, config.window, config.reset, config.seed, device
         )
+    if config.engine == "numpy":
+        return NameStream(train, config.window, config.seed)
     chances = None
     if config.weight_power > 0:
         weights = split.train_weights**config.weight_power

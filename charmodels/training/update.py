@@ -1,6 +1,6 @@
 """One training step: read a batch, pay the loss, move the weights, keep the state."""
 
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 import torch._dynamo  # every optimizer imports it at its first use: a second off the budget
@@ -13,6 +13,25 @@ from charmodels.training.batches import Batch
 from charmodels.training.schedule import learning_rate
 
 _MOMENTS = ("exp_avg", "exp_avg_sq")
+
+
+class Updates(Protocol):
+    """What moves the weights of `model`: `Updater` by torch, `ScratchUpdater` by numpy."""
+
+    model: CharModel
+    config: TrainConfig
+
+    def update(self, batch: Batch, step: int, steps: int) -> Tensor:
+        """Do step `step` of `steps`; returns the mean loss in nats per character."""
+        ...
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Everything a resumed run needs."""
+        ...
+
+    def restore(self, tensors: dict[str, Tensor], step: int) -> None:
+        """Put back what `tensors` gave after `step` steps."""
+        ...
 
 
 class Updater:
