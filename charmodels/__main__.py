@@ -61,6 +61,9 @@ class Evaluate:
     """A run folder or a bundle."""
     corpus: str | None = None
     """The corpus, when it is not where the run found it."""
+    window: int | None = None
+    """Also measure how often the first guess after this many characters is right; not measured
+    when not given."""
     as_json: Json = False
 
 
@@ -198,7 +201,7 @@ def run(args: Parsed, argv: Sequence[str]) -> int:
         case Evaluate():
             from charmodels.commands.evaluate import evaluate_command
 
-            return evaluate_command(args.source, args.corpus, as_json=args.as_json)
+            return evaluate_command(args.source, args.corpus, args.window, as_json=args.as_json)
         case Sample():
             from charmodels.commands.sample import sample_command
 

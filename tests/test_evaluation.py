@@ -15,7 +15,7 @@ import pytest
 from charmodels.__main__ import main
 from charmodels.corpus.splitting import Split
 from charmodels.evaluation import novelty
-from charmodels.evaluation.measure import measure
+from charmodels.evaluation.measure import measure, read_along
 from charmodels.evaluation.novelty import (
     PASSAGE,
     divergence,
@@ -25,7 +25,8 @@ from charmodels.evaluation.novelty import (
     ngrams,
 )
 from charmodels.evaluation.report import read_evaluation
-from charmodels.runtime.errors import RunError
+from charmodels.evaluation.windows import measure_windows, windows_of
+from charmodels.runtime.errors import CorpusError, RunError, SettingError
 from charmodels.runtime.model import Model
 from charmodels.training.checkpoint import Plan
 from charmodels.training.display import TrainingDisplay
@@ -117,6 +118,84 @@ def test_names_with_a_floor_of_nothing_have_no_ratio(
     assert measured["divergence_ratio"][3] > 0
 
 
+def split_of(train: tuple[str, ...], test: tuple[str, ...]) -> Split:
+    return Split(
+        train=train, train_weights=np.ones(len(train)), validation=(), test=test, hash="", salt=""
+    )
+
+
+def test_windows_of_a_text_are_all_its_places_or_evenly_spaced_ones() -> None:
+    assert list(windows_of(["abcde"], 3, endless=True)) == [("abc", "d"), ("bcd", "e")]
+    few = list(windows_of(["abcdefghijk"], 1, endless=True, most=3))
+    assert few == [("a", "b"), ("d", "e"), ("g", "h")]
+    assert list(windows_of(["abc"], 3, endless=True)) == []
+
+
+def test_a_window_of_a_name_is_its_beginning_and_may_be_all_of_it() -> None:
+    found = list(windows_of(["ana", "anahi", "al"], 3, endless=False))
+    assert found == [("ana", ""), ("ana", "h")]
+
+
+def test_the_memoryless_guesser_says_what_followed_most_often(text_model: Model) -> None:
+    """After b came c three times and d twice; e never came, so its answer is the likeliest, b."""
+    split = split_of(("bcbcbcbdbd",), ("bcbdebcec",))
+    measured = measure_windows(text_model, split, 1)
+    assert (measured["windows"], measured["window"]) == (8, 1)
+    # It says c b c b b c b b; what came was c b d e b c e c.
+    assert measured["window_accuracy_bigram"] == 4 / 8
+    assert measured["windows_seen"] == 4 / 8  # bc, cb, bd, bc
+
+
+@pytest.mark.parametrize("kind", ["names", "text"])
+def test_the_first_guess_is_what_predict_says(
+    kind: str, names_model: Model, text_model: Model
+) -> None:
+    model = names_model if kind == "names" else text_model
+    rng = np.random.default_rng(0)
+    drawn = ["".join(rng.choice(list("abcdef"), size=size)) for size in rng.integers(3, 9, 300)]
+    test = tuple(drawn) if kind == "names" else ("".join(drawn),)
+    asked = list(windows_of(test, 3, endless=model.endless))
+    right = [model.predict(text, 1)[0].character == answer for text, answer in asked]
+    measured = measure_windows(model, split_of(test, test), 3)
+    assert 0 < sum(right) < len(right) > 256  # several batches, the last one not full
+    assert measured["window_accuracy"] == pytest.approx(sum(right) / len(right), abs=1e-5)
+    assert measured["windows_seen"] == 1.0
+
+
+@pytest.mark.parametrize("kind", ["names", "text"])
+def test_a_reading_is_a_score_with_first_guesses(
+    kind: str, names_model: Model, text_model: Model
+) -> None:
+    model = names_model if kind == "names" else text_model
+    text = "".join(np.random.default_rng(0).choice(model.vocabulary.symbols[1:], size=300))
+    nats, foreseen = read_along(model, text)
+    np.testing.assert_array_equal(nats, model.score(text))
+    answers = [*text, *([] if model.endless else [""])]
+    guesses = [model.predict(text[:i], 1)[0].character for i in range(len(answers))]
+    assert foreseen.tolist() == [a == b for a, b in zip(guesses, answers, strict=True)]
+    assert foreseen.any()
+
+
+def test_a_window_that_nothing_held_out_fills_is_refused(
+    names_model: Model, text_model: Model
+) -> None:
+    for model in (names_model, text_model):
+        split = split_of(("abcdef",), ("abc",))
+        with pytest.raises(SettingError, match="window is 0; expected 1 or more"):
+            measure_windows(model, split, 0)
+        with pytest.raises(CorpusError, match="window is 4, and nothing held out has"):
+            measure_windows(model, split, 4)
+
+
+def test_a_strangers_training_part_may_hold_unknown_characters(names_model: Model) -> None:
+    """Only what is read by the model must be known to it."""
+    split = split_of(("ana", "Ωmega", "eva"), ("ava", "nena"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("charmodels.evaluation.measure.SAMPLES", 50)
+        measured = measure(names_model, split)
+    assert 0 < measured["bigram_nats_per_char"] < math.log(len(names_model.vocabulary))
+
+
 @pytest.mark.parametrize("kind", ["names", "text"])
 def test_run_and_bundle_give_the_same_figures(
     tmp_path: Path, kind: str, capsys: pytest.CaptureFixture[str]
@@ -130,14 +209,17 @@ def test_run_and_bundle_give_the_same_figures(
 
     assert export([str(run), "--out", str(bundle)]) == 0
     capsys.readouterr()
-    assert main(["evaluate", str(run), "--json"]) == 0
+    assert main(["evaluate", str(run), "--json", "--window", "4"]) == 0
     of_run = json.loads(capsys.readouterr().out)
-    assert main(["evaluate", str(bundle), "--corpus", str(corpus), "--json"]) == 0
+    words = ["--corpus", str(corpus), "--json", "--window", "4"]
+    assert main(["evaluate", str(bundle), *words]) == 0
     of_bundle = json.loads(capsys.readouterr().out)
     trained = run_json(run)["metrics"]["nats_per_char"]
     assert of_run["nats_per_char"] == pytest.approx(trained, abs=2e-5)
     assert of_bundle["nats_per_char"] == pytest.approx(trained, abs=2e-5)
     assert of_bundle["split"] == of_run["split"]
+    for figure in ("accuracy", "bigram_nats_per_char", "window_accuracy", "windows_seen"):
+        assert of_bundle[figure] == of_run[figure], figure
     wanted = {
         "names": {"novel_share", "unique_share", "held_out_hit_share", "edit_distance_median"},
         "text": {"windowed_nats_per_char", "verbatim_share"},

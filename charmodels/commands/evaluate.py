@@ -19,14 +19,16 @@ if TYPE_CHECKING:
     from charmodels.training.checkpoint import RunFacts
 
 
-def evaluate_command(source: Path, corpus: str | None, *, as_json: bool) -> int:
+def evaluate_command(
+    source: Path, corpus: str | None, window: int | None = None, *, as_json: bool
+) -> int:
     """Print the figures; in a run folder, also keep them for the bundle."""
     if (source / "run.json").is_file():
-        measured, split = _evaluate_run(source, corpus)
+        measured, split = _evaluate_run(source, corpus, window)
     else:
         model = load_bundle(source)
         split = _split_of_bundle(source, model, corpus)
-        measured = _measure(model, split)
+        measured = _measure(model, split, window)
     result: dict[str, Any] = {**measured, "split": split.hash}
     if as_json:
         print(json.dumps(result))
@@ -36,7 +38,9 @@ def evaluate_command(source: Path, corpus: str | None, *, as_json: bool) -> int:
     return 0
 
 
-def _evaluate_run(folder: Path, corpus: str | None) -> tuple[dict[str, Any], Split]:
+def _evaluate_run(
+    folder: Path, corpus: str | None, window: int | None
+) -> tuple[dict[str, Any], Split]:
     from charmodels.training.checkpoint import MODEL, read_run
 
     facts = read_run(folder)
@@ -47,15 +51,15 @@ def _evaluate_run(folder: Path, corpus: str | None) -> tuple[dict[str, Any], Spl
         )
     split = _split_of_run(facts, corpus)
     weights = sha256_of(folder / MODEL) if (folder / MODEL).is_file() else ""
-    measured = _measure(open_model(folder), split)
+    measured = _measure(open_model(folder), split, window)
     if corpus is None:
         write_evaluation(folder, measured, weights)
     return measured, split
 
 
-def _measure(model: Model, split: Split) -> dict[str, Any]:
+def _measure(model: Model, split: Split, window: int | None) -> dict[str, Any]:
     print(f"test part {split.hash[:12]}, {len(split.test):,} records", file=sys.stderr)
-    return measure(model, split)
+    return measure(model, split, window)
 
 
 def _split_of_run(facts: "RunFacts", corpus: str | None) -> Split:

@@ -5,12 +5,17 @@ from dataclasses import asdict
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from charmodels.corpus.splitting import Split
 from charmodels.evaluation.novelty import measure_names, measure_text
+from charmodels.evaluation.windows import GREEDY, measure_windows
+from charmodels.ngram.bigram import MAX_VOCAB, count_bigram
 from charmodels.runtime.errors import CorpusError
+from charmodels.runtime.generation import walk
 from charmodels.runtime.model import Model
-from charmodels.runtime.sampling import Floats
+from charmodels.runtime.sampling import Floats, log_softmax, pick
+from charmodels.runtime.vocabulary import BOUNDARY_ID
 
 SAMPLES = 10_000
 """Names drawn for novelty, at temperature 1 and seed 0."""
@@ -22,27 +27,32 @@ WINDOW = 256
 """Characters of a window that starts from the zero state, as nanoGPT's protocol has them."""
 
 
-def measure(model: Model, split: Split) -> dict[str, Any]:
-    """Likelihood on the test part, and novelty of samples beside it.
+def measure(model: Model, split: Split, window: int | None = None) -> dict[str, Any]:
+    """Likelihood and first guesses on the test part, a bigram's beside, and novelty of samples.
+
+    With `window`, also how often the first guess after so many characters is right.
 
     Raises:
-        CorpusError: nothing is held out, so there is no figure to give.
+        CorpusError: nothing is held out, so there is no figure to give; or no window of it.
+        SettingError: `window` is less than 1.
         VocabularyError: the test part holds characters the model has never seen.
     """
     if not split.test:
         raise CorpusError("nothing is held out in so short a corpus: no figure can be claimed")
-    return _measure_text(model, split) if model.endless else _measure_names(model, split)
+    windows = {} if window is None else measure_windows(model, split, window)
+    measured = _measure_text(model, split) if model.endless else _measure_names(model, split)
+    return measured | windows
 
 
 def _measure_names(model: Model, split: Split) -> dict[str, Any]:
-    nats = np.concatenate([model.score(name) for name in split.test])
+    figures, nats = _measure_reading(model, split)
     drawn = model.generate(SAMPLES, temperature=1.0, seed=0)
     limit = model.bundle.max_chars
     ended = sum(len(name) < limit for name in drawn) / SAMPLES
     novelty = asdict(measure_names(drawn, ended, split.train, split.test))
     pairs = zip(novelty["divergence"], novelty["divergence_floor"], strict=True)
     return {
-        **_per_char(nats),
+        **figures,
         "nats_per_name": round(float(nats.sum()) / len(split.test), 4),
         **novelty,
         "divergence_ratio": [round(a / b, 3) if b else None for a, b in pairs],
@@ -54,13 +64,54 @@ def _measure_text(model: Model, split: Split) -> dict[str, Any]:
     windows = [test[i : i + WINDOW] for i in range(0, len(test) - WINDOW + 1, WINDOW)] or [test]
     windowed = np.concatenate([model.score(window) for window in windows])
     texts = model.generate(TEXTS, temperature=1.0, seed=0, max_chars=TEXT_CHARS)
+    figures, _ = _measure_reading(model, split)
     return {
-        **_per_char(model.score(test)),
+        **figures,
         "windowed_nats_per_char": round(float(windowed.mean()), 5),
         **asdict(measure_text(texts, split.train[0], test)),
     }
 
 
-def _per_char(nats: Floats) -> dict[str, float]:
+def _measure_reading(model: Model, split: Split) -> tuple[dict[str, Any], Floats]:
+    """What reading the test part costs, how much of it was foreseen, and the nats one by one."""
+    read = [read_along(model, record) for record in split.test]
+    nats = np.concatenate([each for each, _ in read])
+    foreseen = np.concatenate([each for _, each in read])
     mean = float(nats.mean())
-    return {"nats_per_char": round(mean, 5), "bits_per_char": round(mean / math.log(2), 5)}
+    figures = {
+        "nats_per_char": round(mean, 5),
+        "bits_per_char": round(mean / math.log(2), 5),
+        "accuracy": round(float(foreseen.mean()), 5),
+        "bigram_nats_per_char": _bigram_nats(model, split),
+    }
+    return figures, nats
+
+
+def read_along(model: Model, text: str) -> tuple[Floats, npt.NDArray[np.bool_]]:
+    """What `Model.score` gives, and whether each of these characters was the first guess.
+
+    The first guess is what temperature 0 would write: text never ends, and no name is empty.
+    """
+    end = [] if model.endless else [BOUNDARY_ID]
+    ids = [*model.vocabulary.encode(text).tolist(), *end]
+    nats, foreseen = np.empty(len(ids)), np.empty(len(ids), dtype=np.bool_)
+    walker = walk(model.step, model.step.initial_state())
+    before, uniform = BOUNDARY_ID, np.zeros(1)
+    for place, target in enumerate(ids):
+        logits = walker.advance(np.array([before]))
+        nats[place] = -log_softmax(logits)[0, target]
+        foreseen[place] = pick(logits, uniform, GREEDY, not model.endless and place > 0) == target
+        before = target
+    return nats, foreseen
+
+
+def _bigram_nats(model: Model, split: Split) -> float | None:
+    """What the same records cost a memoryless model; None where its table would be too large."""
+    # Another corpus than the model's own may train on characters that the model never saw.
+    vocabulary = model.vocabulary.extended(split.train)
+    if len(vocabulary) > MAX_VOCAB:
+        return None
+    train = [vocabulary.encode(record) for record in split.train]
+    test = [vocabulary.encode(record) for record in split.test]
+    bigram = count_bigram(train, len(vocabulary), endless=model.endless)
+    return round(float(bigram.score(test, endless=model.endless).mean()), 5)

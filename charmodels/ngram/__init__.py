@@ -1,0 +1,1 @@
+"""Models that remember a fixed number of characters: counted, not trained."""
