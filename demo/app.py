@@ -15,11 +15,16 @@ from gradio.events import api
 from charmodels.runtime import CharModelError
 from demo import chat
 from demo.guard import guard
+from demo.look import COUNT
+from demo.pages.learn import LOOKERS, build_learn
 from demo.pages.write import WRITERS, build_write
-from demo.shelf import Speaker
+from demo.shelf import Speaker, find_speaker
 from demo.words import WORDS, language_of, say
 
 _ASSETS = Path(__file__).parent / "assets"
+
+_BROWSER = ("chat.", "learn.", "title")
+"""Families of words that the browser says itself."""
 
 _WAITING = 128
 """Visitors who may wait for a reply; 32 turned away 28 of 64 who came at once."""
@@ -41,8 +46,11 @@ def build_app(speakers: Sequence[Speaker]) -> gr.Blocks:
                 elem_id="language",
                 container=False,
             )
-        # A further tab goes beside this page: wrap both in gr.Tabs.
-        write = build_write(speakers, language)
+        with gr.Tabs(selected="write", elem_id="tabs"):
+            with gr.Tab(say("es", "tab.write"), id="write") as write_tab:
+                write = build_write(speakers, language)
+            with gr.Tab(say("es", "tab.learn"), id="learn") as learn_tab:
+                build_learn(speakers)
         footer = gr.HTML(_footer("es"), elem_id="foot", apply_default_css=False)
 
         def speak(language: object, name: str) -> list[Any]:
@@ -51,13 +59,15 @@ def build_app(speakers: Sequence[Speaker]) -> gr.Blocks:
                 gr.update(value=_brand(chosen)),
                 gr.update(value=chosen, label=say(chosen, "language")),
                 gr.update(value=_footer(chosen)),
+                gr.update(label=say(chosen, "tab.write")),
+                gr.update(label=say(chosen, "tab.learn")),
                 *write.words(chosen, name if name in write.shelf else speakers[0].name),
             ]
 
         spoken: dict[str, Any] = {
             "fn": speak,
             "inputs": [language, write.model],
-            "outputs": [brand, language, footer, *write.relabelled],
+            "outputs": [brand, language, footer, write_tab, learn_tab, *write.relabelled],
             "queue": False,
             "show_progress": "hidden",
             "api_visibility": "private",
@@ -104,7 +114,7 @@ def serve(app: gr.Blocks, host: str, port: int, behind_proxy: bool = False) -> s
 
 
 def _add_api(speakers: Sequence[Speaker]) -> None:
-    """The two doors for programs: /models and /stream."""
+    """The doors for programs: /models, /stream and /predict."""
     shelf = {speaker.name: speaker for speaker in speakers}
 
     def models() -> list[str]:
@@ -128,9 +138,7 @@ def _add_api(speakers: Sequence[Speaker]) -> None:
             seed: the same seed writes the same text; -1 is a random one.
         """
         try:
-            if not isinstance(model, str) or model not in shelf:
-                raise chat.Refusal("refusal.model", name=str(model)[:60], names=", ".join(shelf))
-            writer = shelf[model].model
+            writer = find_speaker(shelf, model).model
             beginning = chat.check_message(writer, prefix)
             settings = chat.check_settings(writer, temperature, max_chars, 1, seed)
             echoed = beginning if writer.endless else ""
@@ -140,8 +148,25 @@ def _add_api(speakers: Sequence[Speaker]) -> None:
         except CharModelError as error:
             raise gr.Error(str(error), print_exception=False) from error
 
+    def predict(model: str, window: str = "", count: int = COUNT) -> list[tuple[str, float]]:
+        """The likeliest next characters after a window of text, each with its probability.
+
+        Args:
+            model: a name from /models.
+            window: the text so far; up to 500 characters.
+            count: how many characters; up to 1000, or as many as the model knows.
+
+        Returns:
+            [character, probability] each, the likeliest first; "" is the end of a name.
+        """
+        try:
+            return [*chat.predict(find_speaker(shelf, model).model, window, count)]
+        except CharModelError as error:
+            raise gr.Error(str(error), print_exception=False) from error
+
     api(models, api_name="models", queue=False)
     api(stream, api_name="stream", concurrency_limit=WRITERS, concurrency_id="write")
+    api(predict, api_name="predict", concurrency_limit=LOOKERS, concurrency_id="look")
 
 
 def _brand(language: Any) -> str:
@@ -161,8 +186,8 @@ def _head() -> str:
     style, script = (
         (_ASSETS / name).read_text(encoding="utf-8") for name in ("page.css", "page.js")
     )
-    words = {key: sentence for key, sentence in WORDS.items() if key.startswith(("chat.", "title"))}
-    extra = ("beginning.empty", "beginning.empty.text", "clear", "forget")
+    words = {key: sentence for key, sentence in WORDS.items() if key.startswith(_BROWSER)}
+    extra = ("beginning.empty", "beginning.empty.text", "clear", "forget", "model")
     words |= {key: WORDS[key] for key in extra}
     data = json.dumps(words, ensure_ascii=True).replace("<", "\\u003c")
     return (

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from charmodels.runtime import Memory, Model, SettingError
+from charmodels.runtime import CharModelError, Memory, Model, Prediction, SettingError
 from charmodels.runtime.bundle import Kind
 from charmodels.runtime.sampling import MAX_SEED
 from charmodels.runtime.vocabulary import normalise
@@ -24,6 +24,9 @@ DEADLINE_S = 20.0
 
 MAX_MESSAGE = 500
 MAX_COUNT = 20
+MAX_PREDICTIONS = 1000
+"""Characters named as possible next ones, at most; models know some hundred."""
+
 MAX_TEMPERATURE = 2
 MAX_CHARS: dict[Kind, int] = {"names": 100, "text": 2000}
 """Characters of one name, or of one reply, at most."""
@@ -85,6 +88,11 @@ class Kept:
     memory: Memory
 
 
+def told(error: CharModelError, language: Language) -> str:
+    """An error in the visitor's language where it has one."""
+    return error.said(language) if isinstance(error, Refusal) else str(error)
+
+
 def check_message(model: Model, message: object) -> str:
     """The message as the model will read it (NFC).
 
@@ -127,6 +135,15 @@ def check_settings(
         count=_whole("count", 1 if count is None else count, 1, MAX_COUNT),
         seed=_whole("seed", RANDOM_SEED if seed is None else seed, RANDOM_SEED, MAX_SEED),
     )
+
+
+def predict(model: Model, window: object, count: object) -> list[Prediction]:
+    """The likeliest characters after `window`, checked as a message is.
+
+    Raises:
+        Refusal: the window cannot be read, or the count is none.
+    """
+    return model.predict(check_message(model, window), _whole("count", count, 1, MAX_PREDICTIONS))
 
 
 def default_temperature(model: Model) -> float:

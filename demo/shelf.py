@@ -14,6 +14,7 @@ import numpy as np
 
 from charmodels.runtime import BundleError, Model, load_bundle
 from charmodels.runtime.vocabulary import BOUNDARY_ID
+from demo.chat import Refusal
 from demo.words import WORDS, Language, say, whole
 
 SHIPPED = Path(__file__).parent / "bundles"
@@ -143,6 +144,21 @@ class Speaker:
         )
 
     @property
+    def network(self) -> str:
+        """What kind of network it is and how wide, if the bundle says so: LSTM 160."""
+        model = self.model.bundle.provenance.get("model")
+        if not isinstance(model, Mapping):
+            return ""
+        hidden = _number(model.get("hidden_size"))
+        arch = _fact(model.get("arch"), "en").upper()
+        return f"{arch} {hidden:g}" if arch and hidden is not None else ""
+
+    @property
+    def bits_per_char(self) -> float | None:
+        """What each character of a text it never saw costs it, if the bundle says so."""
+        return _number(self.model.bundle.metrics.get("bits_per_char"))
+
+    @property
     def _introduction(self) -> Introduction | None:
         return INTRODUCTIONS.get(self.name) if self.shipped else None
 
@@ -150,7 +166,7 @@ class Speaker:
         """The card's figures, each with its name."""
         metrics, provenance = self.model.bundle.metrics, self.model.bundle.provenance
         parameters = _number(metrics.get("parameters"))
-        bits = _number(metrics.get("bits_per_char"))
+        bits = self.bits_per_char
         introduction = self._introduction
         if introduction:
             spoken = introduction.language[language]
@@ -164,7 +180,7 @@ class Speaker:
             ("bits", unknown if bits is None else f"{bits:.2f}"),
         ]
         rows.append(("kind", say(language, f"kind.{self.model.bundle.kind}")))
-        optional = (("language", spoken), ("network", _network(provenance.get("model"))))
+        optional = (("language", spoken), ("network", self.network))
         rows += [row for row in optional if row[1]]
         titles = [(name, say(language, f"card.{name}"), value) for name, value in rows]
         return "".join(
@@ -213,6 +229,17 @@ def open_shelf(own: Sequence[Path] = (), shipped: Path = SHIPPED) -> list[Speake
             f"no model to show: {shipped} holds no bundle; give one: python -m demo BUNDLE"
         )
     return speakers
+
+
+def find_speaker(shelf: Mapping[str, Speaker], name: object) -> Speaker:
+    """The model called `name`.
+
+    Raises:
+        Refusal: there is none.
+    """
+    if not isinstance(name, str) or name not in shelf:
+        raise Refusal("refusal.model", name=str(name)[:60], names=", ".join(shelf))
+    return shelf[name]
 
 
 def likely_letters(model: Model, count: int = 4) -> tuple[str, ...]:
@@ -267,15 +294,6 @@ def _within(path: Path, folder: Path) -> bool:
 def _size(path: Path, model: Model) -> int:
     """Bytes of the graphs, which are the model; a lone graph names no files."""
     return sum(file.bytes for file in model.bundle.files.values()) or path.stat().st_size
-
-
-def _network(model: object) -> str:
-    """What kind of network it is and how wide, if the bundle says so: LSTM 160."""
-    if not isinstance(model, Mapping):
-        return ""
-    hidden = _number(model.get("hidden_size"))
-    arch = _fact(model.get("arch"), "en").upper()
-    return f"{arch} {hidden:g}" if arch and hidden is not None else ""
 
 
 def _fact(value: object, language: Language) -> str:

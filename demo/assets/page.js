@@ -24,6 +24,7 @@ window.charmodels = (() => {
     kind: "names",
     picked: "",
     view: null, // chat.js puts its own here
+    learn: null, // and learn.js
 
     say(key, values = {}) {
       const sentence = words[key][page.language];

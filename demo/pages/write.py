@@ -14,7 +14,7 @@ import gradio as gr
 
 from charmodels.runtime import CharModelError
 from demo import chat
-from demo.shelf import Speaker
+from demo.shelf import Speaker, find_speaker
 from demo.words import Language, language_of, say
 
 _ASSETS = Path(__file__).parent.parent / "assets"
@@ -149,7 +149,7 @@ def build_write(speakers: Sequence[Speaker], language: gr.Radio) -> WritePage:
     ) -> Iterator[list[Any]]:
         """Write one turn under the others."""
         try:
-            speaker = _speaker(shelf, name)
+            speaker = find_speaker(shelf, name)
             wanted = chat.check_message(speaker.model, message)
             settings = chat.check_settings(speaker.model, temperature, length, count, _seed(seed))
             yield from _write(speaker, _turns(turns, shelf), kept, wanted, settings)
@@ -284,12 +284,6 @@ def _turns(value: object, shelf: dict[str, Speaker]) -> list[Turn]:
     return turns
 
 
-def _speaker(shelf: dict[str, Speaker], name: object) -> Speaker:
-    if not isinstance(name, str) or name not in shelf:
-        raise chat.Refusal("refusal.model", name=str(name)[:60], names=", ".join(shelf))
-    return shelf[name]
-
-
 def _titles(speaker: Speaker) -> dict[str, str]:
     return {"es": speaker.title("es"), "en": speaker.title("en")}
 
@@ -305,8 +299,7 @@ def _seed(typed: object) -> object:
 
 
 def _refused(error: CharModelError, language: Language) -> str:
-    said = error.said(language) if isinstance(error, chat.Refusal) else str(error)
-    return f'<p role="alert">{html.escape(said)}</p>'
+    return f'<p role="alert">{html.escape(chat.told(error, language))}</p>'
 
 
 def _speaker_words(language: Language, speaker: Speaker) -> list[dict[str, Any]]:
