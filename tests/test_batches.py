@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from charmodels.models.base import IGNORE
-from charmodels.training.batches import NameBatches, TextStreams
+from charmodels.training.batches import NameBatches, NameStream, TextStreams
 from charmodels.training.schedule import learning_rate
 
 CPU = torch.device("cpu")
@@ -99,6 +99,30 @@ def test_streams_are_contiguous(length: int, rows: int, window: int, epoch: int)
             assert torch.equal(batch.inputs[:, 0], before), "the state belongs to this character"
         before = batch.targets[:, -1]
     assert batch.targets.max() <= length
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.integers(1, 12), min_size=1, max_size=40), st.integers(1, 30))
+def test_a_stream_of_names_reads_each_once_an_epoch(lengths: list[int], window: int) -> None:
+    records = names(*lengths)
+    stream = NameStream(records, window, seed=3)
+    orders = []
+    for epoch in range(2):
+        read = [0]
+        for place in range(stream.steps_per_epoch):
+            batch = stream.batch(epoch * stream.steps_per_epoch + place)
+            assert batch.fresh.tolist() == [place == 0]
+            inputs, targets = batch.inputs[0].tolist(), batch.targets[0].tolist()
+            assert inputs == [read[-1], *targets[:-1]], "inputs are the targets before"
+            assert batch.chars == len(targets) <= window
+            read += targets
+        assert len(read) == stream.chars_per_epoch + 1
+        assert read[-1] == 0
+        text = "".join(chr(token) for token in read)
+        orders.append([name for name in text.split("\0") if name])
+    expected = sorted("".join(map(chr, record.tolist())) for record in records)
+    assert sorted(orders[0]) == sorted(orders[1]) == expected
+    assert len(set(expected)) < 20 or orders[0] != orders[1], "a new order each epoch"
 
 
 def test_resets_forget_in_the_middle_of_a_stream() -> None:

@@ -54,6 +54,8 @@ def import_all(modules, blocked):
     [
         ("charmodels/runtime", (*TORCH, *PAGE, "tyro", "rich", "export", "demo")),
         ("charmodels/corpus", (*TORCH, *PAGE, "export", "demo")),
+        ("charmodels/scratch", (*TORCH, *PAGE, "export", "demo")),
+        ("charmodels/ngram", (*TORCH, *PAGE, "export", "demo")),
         ("demo", (*TORCH, "export")),
     ],
 )

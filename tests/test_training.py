@@ -93,15 +93,26 @@ def test_the_best_weights_are_kept_not_the_last(folder: Path, names: Path) -> No
     assert nats == pytest.approx(best["validation_nats_per_char"], abs=1e-5)
 
 
+BY_NUMPY = ("--engine", "numpy", "--hidden-size", "24", "--patience", "99")
+
+
 @pytest.mark.parametrize("kind", ["names", "text"])
-@pytest.mark.parametrize("budget", [("--max-steps", "250"), ("--max-seconds", "3")])
+@pytest.mark.parametrize(
+    "budget",
+    [
+        ("--max-steps", "250", *TINY),
+        ("--max-seconds", "3", *TINY),
+        ("--max-steps", "4000", *BY_NUMPY),
+    ],
+    ids=["steps", "seconds", "numpy"],
+)
 def test_killed_at_any_moment_it_resumes_to_the_same_bits(
     tmp_path: Path, kind: str, budget: tuple[str, ...]
 ) -> None:
     corpus = write_names(tmp_path) if kind == "names" else write_text(tmp_path)
     budget = (*budget, "--kind", kind)
     out, whole = tmp_path / "killed", tmp_path / "whole"
-    process = start("train", corpus, "--out", out, *budget, *TINY, "--patience", "99")
+    process = start("train", corpus, "--out", out, *budget, "--patience", "99")
     deadline = time.monotonic() + 60
     while not (out / "log.jsonl").is_file() and time.monotonic() < deadline:
         time.sleep(0.01)
