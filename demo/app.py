@@ -47,9 +47,9 @@ def build_app(speakers: Sequence[Speaker]) -> gr.Blocks:
                 container=False,
             )
         with gr.Tabs(selected="write", elem_id="tabs"):
-            with gr.Tab(say("es", "tab.write"), id="write") as write_tab:
+            with gr.Tab(say("es", "tab.write"), id="write", elem_id="tab-write") as write_tab:
                 write = build_write(speakers, language)
-            with gr.Tab(say("es", "tab.learn"), id="learn") as learn_tab:
+            with gr.Tab(say("es", "tab.learn"), id="learn", elem_id="tab-learn") as learn_tab:
                 build_learn(speakers)
         footer = gr.HTML(_footer("es"), elem_id="foot", apply_default_css=False)
 

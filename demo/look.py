@@ -170,7 +170,9 @@ def percent(language: Language, probability: float) -> str:
     """A probability as people write it: 31 % in Spanish, 31% in English; under 10 with a tenth."""
     number = 100 * probability
     written = f"{number:.0f}" if number >= 9.95 else f"{number:.1f}"
-    return ("<0.1" if number < 0.05 else written) + ("\N{NO-BREAK SPACE}%" if language == "es" else "%")
+    return ("<0.1" if number < 0.05 else written) + (
+        "\N{NO-BREAK SPACE}%" if language == "es" else "%"
+    )
 
 
 def level(bits: float) -> int:

@@ -175,23 +175,22 @@ WORDS: dict[str, dict[Language, str]] = {
         "positive, blue negative, pale near zero.",
     },
     "learn.shapes": {"es": "Cuatro maneras de usarla", "en": "Four ways to use it"},
-    "learn.one": {"es": "Una a una", "en": "One to one"},
+    "learn.one": {"es": "Uno a uno", "en": "One to one"},
     "learn.one.text": {
         "es": "Entra una letra y sale una respuesta, sin nada antes. Así solo puede saber qué "
-        "letra suele seguir a cuál; compara con lo que responde cuando lee tu texto entero.",
+        "letra suele seguir a cuál; compara con la respuesta siguiente, la de tu texto entero.",
         "en": "One letter goes in, one answer comes out, with nothing before it. All it can know "
-        "is which letter tends to follow which; compare its answer after reading your whole text.",
+        "is which letter tends to follow which; the next answer is to your whole text.",
     },
     "learn.one.alone": {"es": "Solo lee «{text}»", "en": "Reads only “{text}”"},
-    "learn.one.whole": {"es": "Lee todo tu texto", "en": "Reads your whole text"},
-    "learn.to.one": {"es": "Muchas a una", "en": "Many to one"},
+    "learn.to.one": {"es": "Muchos a uno", "en": "Many to one"},
     "learn.to.one.text": {
         "es": "Entran muchas letras y solo se mira la última respuesta: la lista de «¿Qué letra "
         "viene después?». Elige letra a letra, y el texto lo hacen a medias el modelo y tú.",
         "en": "Many letters go in and only the last answer counts: the list under “Which letter "
         "comes next?”. Choose letter by letter, and the two of you make the text together.",
     },
-    "learn.to.many": {"es": "Una a muchas", "en": "One to many"},
+    "learn.to.many": {"es": "Uno a muchos", "en": "One to many"},
     "learn.to.many.text": {
         "es": "Entra un comienzo y sale un texto: cada letra que se sortea vuelve a entrar como "
         "la siguiente. Así escribe la otra pestaña.",
@@ -200,7 +199,7 @@ WORDS: dict[str, dict[Language, str]] = {
     },
     "learn.write.names": {"es": "Escribir tres nombres", "en": "Write three names"},
     "learn.write.text": {"es": "Escribir una frase más", "en": "Write a little more"},
-    "learn.many": {"es": "Muchas a muchas", "en": "Many to many"},
+    "learn.many": {"es": "Muchos a muchos", "en": "Many to many"},
     "learn.many.text": {
         "es": "Cada letra de tu texto tiene su respuesta, que se compara con la letra que de "
         "verdad venía. Debajo está su sorpresa en bits: 0 si la daba por segura, y uno más cada "
@@ -257,7 +256,8 @@ WORDS: dict[str, dict[Language, str]] = {
         "viejo se queda y cuánto se cambia por la propuesta n; la r, cuánto de lo viejo cuenta al "
         "hacer n.",
         "en": "The GRU keeps a single memory, h, and two gates. z decides how much of the old "
-        "stays and how much is replaced by the proposal n; r, how much of the old counts in making n.",
+        "stays and how much is replaced by the proposal n; r, how much of the old counts in making "
+        "n.",
     },
     "learn.gru.figure": {
         "es": "Celda GRU: la memoria h cruza de lado a lado; z la multiplica y 1 menos z por n se "
@@ -283,8 +283,8 @@ WORDS: dict[str, dict[Language, str]] = {
     "learn.apart": {"es": "Por qué se apartan nombres", "en": "Why names are held out"},
     "learn.apart.text": {
         "es": "Un modelo que copia su lista comete muy pocos errores al entrenar, y no ha "
-        "aprendido a inventar nada. Por eso una parte se aparta antes de empezar: el modelo nunca la ve. Su "
-        "calidad es lo que le cuesta esa parte, no lo bien que recuerda la otra.",
+        "aprendido a inventar nada. Por eso una parte se aparta antes de empezar: el modelo "
+        "nunca la ve. Su calidad es lo que le cuesta esa parte, no lo bien que recuerda la otra.",
         "en": "A model that copies its list makes very few errors in training, and has learned to "
         "invent nothing. So a part is held out before it begins: the model never sees it. Its "
         "quality is what that part costs it, not how well it remembers the rest.",

@@ -154,9 +154,10 @@ function draw() {
   look = answer.look;
   buttons(look.next);
   list(find(".alone"), look.alone);
-  list(find(".whole"), look.next.slice(0, look.alone.length));
-  find(".pair").hidden = !look.last;
-  find(".alone-title").textContent = charmodels.say("learn.one.alone", { text: look.last?.glyph });
+  list(find(".whole"), look.next.slice(0, 3));
+  find("#alone-title").textContent = look.last
+    ? charmodels.say("learn.one.alone", { text: look.last.glyph })
+    : charmodels.say("learn.nothing");
   find(".warmed").replaceChildren(
     ...look.warmed.map(({ temperature, options }) => {
       const column = make("div");
@@ -172,7 +173,7 @@ function draw() {
   costs();
   memory();
   for (const place of learn.querySelectorAll(".echo")) {
-    const letters = [...look.text.replaceAll("\n", "↵")];
+    const letters = [...look.text.replaceAll("\n", "↵").replace(/ $/, "␣")];
     const text = (letters.length > 40 ? "…" : "") + letters.slice(-40).join("");
     place.textContent = charmodels.say(text ? "learn.echo" : "learn.nothing", { text });
   }

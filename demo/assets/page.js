@@ -69,7 +69,12 @@ window.charmodels = (() => {
     // leaves unnamed or names in English.
     ready() {
       page.setLanguage(page.language);
+      const tab = location.hash.slice(1);
+      if (!root.classList.contains("ready") && tab) page.open(tab);
       root.classList.add("ready");
+      for (const panel of document.querySelectorAll("[role=tabpanel]")) {
+        panel.setAttribute("aria-labelledby", `${panel.id}-button`);
+      }
       for (const group of document.querySelectorAll("#model, #language")) {
         const label = group.querySelector("[data-testid=block-info]");
         group.setAttribute("aria-label", label.textContent.trim());
@@ -80,6 +85,11 @@ window.charmodels = (() => {
         for (const input of slider.querySelectorAll("input")) input.ariaLabel = label;
       }
       document.querySelector("#settings .icon")?.setAttribute("aria-hidden", "true");
+    },
+
+    // The tab of this name, if there is one.
+    open(name) {
+      document.getElementById(`tab-${name}-button`)?.click();
     },
 
     setWriting(writing) {
@@ -104,5 +114,10 @@ window.charmodels = (() => {
     },
   };
   page.setLanguage(page.language);
+  document.addEventListener("click", (event) => {
+    if (event.target.closest(".skip")) page.open("write");
+    const tab = event.target.closest("[role=tab]")?.dataset.tabId;
+    if (tab) history.replaceState(null, "", `#${tab}`); // so that a link can name the tab
+  });
   return page;
 })();

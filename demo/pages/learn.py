@@ -47,29 +47,36 @@ def build_learn(speakers: Sequence[Speaker]) -> None:
         js_on_load="watch('value', () => charmodels.learn.written(props.value))",
         apply_default_css=False,
     )
+
+    def looked(asked: object) -> dict[str, Any]:
+        return answer(shelf, asked)
+
+    def begun(asked: object) -> Iterator[dict[str, Any]]:
+        yield from begin(shelf, asked)
+
     wiring: dict[str, Any] = {
         "inputs": lessons,
         "js": "() => [charmodels.learn.asked()]",
         "show_progress": "hidden",
         "api_visibility": "private",
     }
-    looked = lessons.look(
-        lambda asked: answer(shelf, asked),
+    looking = lessons.look(
+        looked,
         outputs=lessons,
         concurrency_limit=LOOKERS,
         concurrency_id="look",
         trigger_mode="always_last",
         **wiring,
     )
-    begun = lessons.begin(
-        lambda asked: begin(shelf, asked),
+    beginning = lessons.begin(
+        begun,
         outputs=written,
         concurrency_limit=WRITERS,
         concurrency_id="write",
         trigger_mode="once",
         **wiring,
     )
-    for event in (looked, begun):
+    for event in (looking, beginning):
         event.failure(None, js="() => charmodels.learn.fail()", api_visibility="private")
 
 
