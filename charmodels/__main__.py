@@ -1,4 +1,4 @@
-"""The command line: train, evaluate, sample, predict, compare, recipes and data.
+"""The command line: train, evaluate, sample, predict, compare, recipes, data and import-keras.
 
 Results go to standard output, talk to standard error. Heavy imports happen inside each command, so
 that `--help` answers at once.
@@ -150,6 +150,31 @@ class Data:
     ]
 
 
+@dataclass(frozen=True)
+class ImportKeras:
+    """Turn a Keras model's weights into a run folder; Keras is not needed, and nothing is run.
+
+    SimpleRNN, GRU or LSTM layers, characters embedded or one-hot, and a Dense layer are understood.
+    """
+
+    file: Positional[Path]
+    """A .keras, an .h5, or an .npz of np.savez(file, *model.get_weights())."""
+    vocabulary: Path = field(kw_only=True)
+    """A JSON list of the characters in the order of their Keras ids."""
+    out: Path = field(kw_only=True)
+    """The run folder."""
+    kind: Literal["names", "text"] = "names"
+    """Names end with a symbol of their own; text goes on."""
+    end: str = "\n"
+    """The symbol that ends a name, a newline when not given; it becomes id 0."""
+    zero_start: Switch = False
+    """Names were trained to begin with a vector of zeros, not with the end symbol; text always
+    begins so."""
+    force: Switch = False
+    """Replace the run in --out."""
+    as_json: Json = False
+
+
 Command = (
     Annotated[Train, subcommand("train", prefix_name=False)]
     | Annotated[Evaluate, subcommand("evaluate", prefix_name=False)]
@@ -158,10 +183,11 @@ Command = (
     | Annotated[Compare, subcommand("compare", prefix_name=False)]
     | Annotated[Recipes, subcommand("recipes", prefix_name=False)]
     | Annotated[Data, subcommand("data", prefix_name=False)]
+    | Annotated[ImportKeras, subcommand("import-keras", prefix_name=False)]
 )
 
 
-Parsed = Train | Evaluate | Sample | Predict | Compare | Recipes | Data
+Parsed = Train | Evaluate | Sample | Predict | Compare | Recipes | Data | ImportKeras
 
 
 def parse(argv: Sequence[str]) -> Parsed:
@@ -224,6 +250,10 @@ def run(args: Parsed, argv: Sequence[str]) -> int:
             if isinstance(args.command, DataList):
                 return list_command(args.command.as_json)
             return fetch_command(args.command.name, args.command.out)
+        case ImportKeras():
+            from charmodels.commands.import_keras import import_keras_command
+
+            return import_keras_command(args)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -233,7 +263,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _extra_of(module: str) -> str:
-    return "evaluate" if module == "rapidfuzz" else "train"
+    return {"rapidfuzz": "evaluate", "h5py": "keras"}.get(module, "train")
 
 
 if __name__ == "__main__":

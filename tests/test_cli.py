@@ -20,7 +20,7 @@ from tests.tiny import write_tiny
 COMMANDS = {
     "charmodels": [
         "", "train", "evaluate", "sample", "predict", "compare", "recipes", "data", "data list",
-        "data fetch",
+        "data fetch", "import-keras",
     ],
     "export": [""],
     "demo": [""],
