@@ -67,6 +67,10 @@ BY_HAND = Recipe(
 )
 
 
+ELMAN = ModelConfig(arch="rnn", embedding_size=0, hidden_size=25, dropout=0.0)
+"""What notebooks 000 and 004 build: one-hot, SimpleRNN 25, dense."""
+
+
 def _shipped(dataset: str, of: Recipe, seconds: float, purpose: str) -> Recipe:
     """A default recipe, bound to a dataset and given more time."""
     training = replace(of.training, max_seconds=seconds)
@@ -86,12 +90,26 @@ RECIPES: dict[str, Recipe] = {
     "dinosaurs": Recipe(
         purpose="ships: dinosaurs",
         dataset="dinos",
+        lowercase=True,
         model=ModelConfig(arch="gru", hidden_size=96, dropout=0.5),
         training=TrainConfig(learning_rate=1.2e-2, max_epochs=40, max_seconds=60),
     ),
     "us_names": _shipped("us_baby_names_10k", LIST, 120, "ships: US baby names"),
     "shakespeare": _shipped("shakespeare_tragedies", TEXT, 300, "ships: Shakespeare"),
     "biblia": _shipped("biblia_rv1909_evangelios", TEXT, 300, "ships: Spanish prose"),
+    "seed-argentina": Recipe(
+        purpose="notebook 000: one-hot, RNN 25, dense, trained on sequences",
+        dataset="ar_nombres_193k",
+        model=ELMAN,
+        training=TrainConfig(learning_rate=1e-2, weight_decay=0.0, max_seconds=60),
+    ),
+    "seed-dinosaurs": Recipe(
+        purpose="notebook 004: one-hot, RNN 25, dense, trained on sequences",
+        dataset="dinos",
+        lowercase=True,
+        model=ELMAN,
+        training=TrainConfig(learning_rate=1e-2, weight_decay=0.0, max_seconds=30, batch_size=16),
+    ),
     "seed-municipios-rnn": replace(
         BY_HAND,
         purpose="notebook 003 in numpy: RNN 100, 25 steps, Adagrad",
@@ -117,6 +135,7 @@ RECIPES: dict[str, Recipe] = {
             patience=50,
         ),
     ),
+    "argentina": _shipped("ar_nombres_193k", LONG_LIST, 240, "single first names of Argentina"),
     "bench-names": _shipped(
         "makemore_names", LONG_LIST, 110, "benchmark: makemore's names, at most 200,000 parameters"
     ),
