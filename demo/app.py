@@ -38,6 +38,7 @@ def build_app(speakers: Sequence[Speaker]) -> gr.Blocks:
     os.environ.setdefault("GRADIO_ANALYTICS_CACHE_FREQUENCY", "1000000")
     app = gr.Blocks(title=say("es", "title"), analytics_enabled=False, delete_cache=(3600, 3600))
     with app:
+        _add_api(speakers)
         with gr.Row(elem_id="top"):
             brand = gr.HTML(_brand("es"), elem_id="brand", apply_default_css=False)
             language = gr.Radio(
@@ -76,7 +77,6 @@ def build_app(speakers: Sequence[Speaker]) -> gr.Blocks:
             change(js=f"(...values) => charmodels.{script}(values)", **spoken).then(
                 None, js="() => charmodels.ready()", api_visibility="private"
             )
-        _add_api(speakers)
     app.queue(max_size=_WAITING, default_concurrency_limit=WRITERS, api_open=False)
     return app
 
@@ -164,9 +164,10 @@ def _add_api(speakers: Sequence[Speaker]) -> None:
         except CharModelError as error:
             raise gr.Error(str(error), print_exception=False) from error
 
+    # Gradio's own script takes a door called predict for the page's first event: so it is.
+    api(predict, api_name="predict", concurrency_limit=LOOKERS, concurrency_id="look")
     api(models, api_name="models", queue=False)
     api(stream, api_name="stream", concurrency_limit=WRITERS, concurrency_id="write")
-    api(predict, api_name="predict", concurrency_limit=LOOKERS, concurrency_id="look")
 
 
 def _brand(language: Any) -> str:

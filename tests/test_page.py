@@ -105,6 +105,40 @@ def test_defaults_suit_every_model(client: Any) -> None:
         assert client.predict(name, api_name="/stream")
 
 
+def test_predictions_are_the_models(site: Site, client: Any) -> None:
+    told = client.predict("towns", "ma", 4, api_name="/predict")
+    expected = site.models["towns"].predict("ma", 4)
+    assert [character for character, _ in told] == [each.character for each in expected]
+    assert [p for _, p in told] == pytest.approx([each.probability for each in expected])
+    assert len(client.predict("towns", api_name="/predict")) == 5
+    everything = client.predict("towns", "ma", 1000, api_name="/predict")
+    assert len(everything) == len(site.models["towns"].vocabulary)
+    assert sum(p for _, p in everything) == pytest.approx(1)
+    assert "" in [character for character, _ in everything], "a name may end"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (("nobody", "a", 5), "no model called"),
+        (("towns", "日", 5), "does not know «日»"),
+        (("towns", "a" * 501, 5), "501 characters"),
+        (("towns", None, 5), "not text"),
+        (("towns", "a", 0), "count is 0"),
+        (("towns", "a", 1001), "count is 1001"),
+        (("towns", "a", 2.5), "count is 2.5"),
+        (("towns", "a", "x"), "count is 'x'"),
+    ],
+)
+def test_a_prediction_is_refused_in_plain_words(
+    http: httpx.Client, arguments: tuple[Any, ...], reason: str
+) -> None:
+    answer = http.post("/gradio_api/call/predict", json={"data": arguments})
+    told = http.get(f"/gradio_api/call/predict/{answer.json()['event_id']}").text
+    assert "event: error" in told
+    assert reason in json.loads(told.split("data: ")[-1])["error"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
@@ -145,18 +179,16 @@ def dependency(address: str, name: str) -> int:
     return int(next(d["id"] for d in config["dependencies"] if d["api_name"] == name))
 
 
-def test_only_models_and_stream_are_public(site: Site, client: Any) -> None:
+def test_the_three_doors_and_nothing_else_are_public(site: Site, client: Any) -> None:
     info = httpx.get(f"{site.address}/gradio_api/info").json()
-    assert set(info["named_endpoints"]) == {"/models", "/stream"}
+    assert set(info["named_endpoints"]) == {"/models", "/stream", "/predict"}
     assert not info["unnamed_endpoints"]
-    parameters = info["named_endpoints"]["/stream"]["parameters"]
-    assert [p["parameter_name"] for p in parameters] == [
-        "model",
-        "prefix",
-        "temperature",
-        "max_chars",
-        "seed",
-    ]
+    for door, expected in {
+        "/stream": ["model", "prefix", "temperature", "max_chars", "seed"],
+        "/predict": ["model", "window", "count"],
+    }.items():
+        parameters = info["named_endpoints"][door]["parameters"]
+        assert [p["parameter_name"] for p in parameters] == expected
 
 
 # ---- a page that strangers can reach ------------------------------------------------------------
@@ -196,6 +228,12 @@ def test_files_other_hosts_and_unused_doors_are_shut(
     assert "root:" not in answer.text
 
 
+@pytest.mark.parametrize("door", ["predict", "api/predict", "look", "component_server", "upload"])
+def test_only_doors_on_the_list_are_open(http: httpx.Client, door: str) -> None:
+    answer = http.post(f"/gradio_api/{door}", json={"data": ["towns", "a", 5]})
+    assert (answer.status_code, answer.text) == (403, "This page has no such door.")
+
+
 def test_nothing_can_be_uploaded_and_long_requests_are_refused(site: Site) -> None:
     upload = f"{site.address}/gradio_api/upload"
     assert httpx.post(upload, files={"files": ("a.txt", b"a")}).status_code == 403
@@ -223,10 +261,9 @@ def test_a_foreign_page_gets_no_answer_and_a_stranger_cannot_move_the_page(site:
 
 
 def test_direct_calls_that_step_round_the_queue_are_refused(site: Site) -> None:
-    answer = httpx.post(
-        f"{site.address}/gradio_api/run/stream", json={"data": ["poem", "a", 0.8, 10, 1]}
-    )
-    assert answer.status_code == 404
+    for door, data in (("stream", ["poem", "a", 0.8, 10, 1]), ("predict", ["poem", "a", 5])):
+        answer = httpx.post(f"{site.address}/gradio_api/run/{door}", json={"data": data})
+        assert answer.status_code == 404
 
 
 def test_strange_bodies_get_a_plain_refusal(site: Site) -> None:

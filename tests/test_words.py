@@ -25,7 +25,7 @@ def test_every_key_has_both_languages_and_the_same_blanks(key: str) -> None:
 
 
 def test_every_key_the_page_asks_for_exists_and_none_is_left_over() -> None:
-    sources = [*DEMO.rglob("*.py"), *DEMO.rglob("*.js")]
+    sources = [*DEMO.rglob("*.py"), *DEMO.rglob("*.js"), *DEMO.rglob("*.html")]
     text = "\n".join(p.read_text(encoding="utf-8") for p in sources if p.name != "words.py")
     asked = set(re.findall(r'["`]([a-z]+(?:\.[a-z]+)*)["`]', text))
     families = (
@@ -39,8 +39,9 @@ def test_every_key_the_page_asks_for_exists_and_none_is_left_over() -> None:
     )  # by variable
     unused = {key for key in WORDS if key not in asked and not key.startswith(families)}
     assert not unused
-    said = set(re.findall(r'say\((?:language, |chosen, )?"([a-z.]{3,})"', text))
-    assert len(said) > 20
+    said = set(re.findall(r'say\((?:language, |chosen, |"es", )?"([a-z.]{3,})"', text))
+    said |= set(re.findall(r'data-say="([^"]+)"', text))
+    assert len(said) > 40
     assert said <= set(WORDS)
 
 
