@@ -5,7 +5,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -62,3 +62,48 @@ def open_browser() -> Iterator["Browser"]:
             yield browser
         finally:
             browser.close()
+
+
+def complaints(tab: Any, address: str) -> list[str]:
+    """What must not happen in this tab, as it happens: other hosts, errors, dialogs."""
+    told: list[str] = []
+
+    def asked(request: Any) -> None:
+        if not request.url.startswith((address + "/", "data:", "blob:")):
+            told.append(f"asked another host: {request.url}")
+
+    def logged(message: Any) -> None:
+        if message.type in ("error", "warning"):
+            told.append(f"console {message.type}: {message.text}")
+
+    def opened(dialog: Any) -> None:
+        told.append(f"dialog: {dialog.message}")
+        dialog.dismiss()
+
+    tab.on("request", asked)
+    tab.on("console", logged)
+    tab.on("pageerror", lambda error: told.append(f"script: {error}"))
+    tab.on("dialog", opened)
+    return told
+
+
+CONTRAST = """node => {
+  const parse = (text) => {
+    const numbers = text.match(/[\\d.]+/g).map(Number); // a mixed colour's go from 0 to 1
+    return text.startsWith("color(") ? numbers.map((n, i) => (i < 3 ? 255 * n : n)) : numbers;
+  };
+  const light = ([r, g, b]) => {
+    const [x, y, z] = [r, g, b].map((c) => c / 255)
+      .map((c) => (c <= 0.03928 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4));
+    return 0.2126 * x + 0.7152 * y + 0.0722 * z;
+  };
+  let ground = node;
+  let fill = parse(getComputedStyle(ground).backgroundColor);
+  while (fill.length === 4 && fill[3] === 0) {
+    ground = ground.parentElement;
+    fill = parse(getComputedStyle(ground ?? document.body).backgroundColor);
+  }
+  const [a, b] = [light(parse(getComputedStyle(node).color)), light(fill)].sort((p, q) => q - p);
+  return (a + 0.05) / (b + 0.05);
+}"""
+"""How far a node's text stands out from what is behind it, as WCAG counts."""

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import uuid
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, ClassVar
@@ -18,7 +18,7 @@ import pytest
 
 from charmodels.runtime import Model, load_bundle
 from tests import tiny
-from tests.browser import open_browser
+from tests.browser import CONTRAST, complaints, open_browser
 from tests.serving import served
 
 MARKS = "<>&*_$`{}[]()\"'=/.:;!?#%\\|~^+-0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ¿¡áíóú"
@@ -380,7 +380,7 @@ class Visitor:
     """One visitor in a browser of their own; counts what must not happen."""
 
     tab: Any
-    complaints: list[str] = field(default_factory=list)
+    complaints: list[str]
     WIDE: ClassVar[dict[str, int]] = {"width": 1280, "height": 860}
 
     def open(self, address: str) -> None:
@@ -453,35 +453,18 @@ def visit(site: Site, profile: Callable[..., Any]) -> Iterator[Visit]:
     def new(locale: str = "es-MX", **options: Any) -> Visitor:
         calm = {"viewport": Visitor.WIDE, "reduced_motion": "reduce"}
         window = profile(locale=locale, **{**calm, **options})
-        visitor = Visitor(window.new_page())
+        tab = window.new_page()
+        visitor = Visitor(tab, complaints(tab, site.address))
         visitors.append(visitor)
-        complain = visitor.complaints.append
-
-        def asked(request: Any) -> None:
-            if not request.url.startswith((site.address + "/", "data:", "blob:")):
-                complain(f"asked another host: {request.url}")
-
-        def logged(message: Any) -> None:
-            if message.type in ("error", "warning"):
-                complain(f"console {message.type}: {message.text}")
-
-        def dismissed(dialog: Any) -> None:
-            complain(f"dialog: {dialog.message}")
-            dialog.dismiss()
-
-        visitor.tab.on("request", asked)
-        visitor.tab.on("console", logged)
-        visitor.tab.on("pageerror", lambda error: complain(f"script: {error}"))
-        visitor.tab.on("dialog", dismissed)
         visitor.open(site.address)
         return visitor
 
     yield new
-    complaints = [complaint for visitor in visitors for complaint in visitor.complaints]
+    complained = [complaint for visitor in visitors for complaint in visitor.complaints]
     for visitor in visitors:
         visitor.tab.evaluate("localStorage.clear()")
         visitor.tab.close()
-    assert not complaints
+    assert not complained
 
 
 def test_a_reply_grows_letter_by_letter_and_shows_its_seed(site: Site, visit: Visit) -> None:
@@ -710,24 +693,6 @@ def test_text_stands_out_from_its_ground(visit: Visit, scheme: str) -> None:
     for selector in (".bubble", ".reply", ".facts", ".copy", ".card dt", "#send", ".given", "h1"):
         contrast = ana.tab.locator(selector).first.evaluate(CONTRAST)
         assert contrast >= 4.5, f"{selector} in {scheme}: {contrast:.1f}"
-
-
-CONTRAST = """node => {
-  const parse = (text) => text.match(/[\\d.]+/g).map(Number);
-  const light = ([r, g, b]) => {
-    const [x, y, z] = [r, g, b].map((c) => c / 255)
-      .map((c) => (c <= 0.03928 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4));
-    return 0.2126 * x + 0.7152 * y + 0.0722 * z;
-  };
-  let ground = node;
-  let fill = parse(getComputedStyle(ground).backgroundColor);
-  while (fill.length === 4 && fill[3] === 0) {
-    ground = ground.parentElement;
-    fill = parse(getComputedStyle(ground ?? document.body).backgroundColor);
-  }
-  const [a, b] = [light(parse(getComputedStyle(node).color)), light(fill)].sort((p, q) => q - p);
-  return (a + 0.05) / (b + 0.05);
-}"""
 
 
 # ---- the guards can fail ------------------------------------------------------------------------
