@@ -1,4 +1,4 @@
-"""The command line: train, evaluate, sample, predict, compare, recipes, data and import-keras.
+"""The command line: train, measure, compare and sample models, and list what there is to train on.
 
 Results go to standard output, talk to standard error. Heavy imports happen inside each command, so
 that `--help` answers at once.
@@ -113,6 +113,21 @@ class Compare:
 
     runs: Positional[tuple[Path, ...]]
     """Run folders."""
+    plot: Path | None = None
+    """Also draw validation against characters read, into this .svg or .png file."""
+    as_json: Json = False
+
+
+@dataclass(frozen=True)
+class Reach:
+    """Measure how far back the loss of runs on text feels their memory: vanishing gradients."""
+
+    runs: Positional[tuple[Path, ...]]
+    """Run folders."""
+    distance: int = 60
+    """Characters to go back from the loss."""
+    plot: Path | None = None
+    """Also draw the curves, into this .svg or .png file."""
     as_json: Json = False
 
 
@@ -181,13 +196,14 @@ Command = (
     | Annotated[Sample, subcommand("sample", prefix_name=False)]
     | Annotated[Predict, subcommand("predict", prefix_name=False)]
     | Annotated[Compare, subcommand("compare", prefix_name=False)]
+    | Annotated[Reach, subcommand("reach", prefix_name=False)]
     | Annotated[Recipes, subcommand("recipes", prefix_name=False)]
     | Annotated[Data, subcommand("data", prefix_name=False)]
     | Annotated[ImportKeras, subcommand("import-keras", prefix_name=False)]
 )
 
 
-Parsed = Train | Evaluate | Sample | Predict | Compare | Recipes | Data | ImportKeras
+Parsed = Train | Evaluate | Sample | Predict | Compare | Reach | Recipes | Data | ImportKeras
 
 
 def parse(argv: Sequence[str]) -> Parsed:
@@ -239,7 +255,11 @@ def run(args: Parsed, argv: Sequence[str]) -> int:
         case Compare():
             from charmodels.commands.compare import compare_command
 
-            return compare_command(args.runs, as_json=args.as_json)
+            return compare_command(args.runs, args.plot, as_json=args.as_json)
+        case Reach():
+            from charmodels.commands.reach import reach_command
+
+            return reach_command(args.runs, args.distance, args.plot, as_json=args.as_json)
         case Recipes():
             from charmodels.commands.recipes import recipes_command
 
@@ -263,7 +283,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _extra_of(module: str) -> str:
-    return {"rapidfuzz": "evaluate", "h5py": "keras"}.get(module, "train")
+    extras = {"rapidfuzz": "evaluate", "matplotlib": "evaluate", "h5py": "keras"}
+    return extras.get(module, "train")
 
 
 if __name__ == "__main__":

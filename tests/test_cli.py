@@ -19,8 +19,8 @@ from tests.tiny import write_tiny
 
 COMMANDS = {
     "charmodels": [
-        "", "train", "evaluate", "sample", "predict", "compare", "recipes", "data", "data list",
-        "data fetch", "import-keras",
+        "", "train", "evaluate", "sample", "predict", "compare", "reach", "recipes", "data",
+        "data list", "data fetch", "import-keras",
     ],
     "export": [""],
     "demo": [""],
@@ -84,7 +84,7 @@ def test_help_answers_at_once(package):
 def test_help_names_every_command():
     code, out, err = charm("--help")
     assert (code, err) == (0, "")
-    for command in ("train", "evaluate", "sample", "predict", "compare", "recipes", "data"):
+    for command in "train evaluate sample predict compare reach recipes data".split():
         assert command in out
 
 
@@ -94,7 +94,7 @@ def test_help_names_every_command():
 @pytest.mark.parametrize(
     ("main", "argv", "suggestion"),
     [
-        (charm, ["trian"], "train, evaluate, sample, predict, compare"),
+        (charm, ["trian"], "train, evaluate, sample, predict, compare, reach"),
         (charm, [], "train"),
         (charm, ["data", "lst"], "list, fetch"),
         (charm, ["sample", "x", "--tempature", "1"], "--temperature"),

@@ -4,16 +4,24 @@ import json
 import sys
 from pathlib import Path
 
+from charmodels.evaluation.plots import Curve, check_picture, draw_curves
 from charmodels.runtime.errors import RunError
-from charmodels.training.checkpoint import read_run
+from charmodels.training.checkpoint import LOG, read_run
 
 _COLUMNS = ("run", "corpus", "arch", "parameters", "validation_nats_per_char", "seconds", "steps")
 
 
-def compare_command(runs: tuple[Path, ...], *, as_json: bool) -> int:
-    """Print the finished runs, best validation first; warn when their splits differ."""
+def compare_command(runs: tuple[Path, ...], plot: Path | None = None, *, as_json: bool) -> int:
+    """Print the runs, best validation first; warn when their splits differ; draw how they learned.
+
+    Raises:
+        SettingError: `plot` ends neither in .svg nor in .png.
+        RunError: a folder is no run, its log is broken, or there is nothing to draw.
+    """
     if not runs:
         raise RunError("no run given; for example: compare runs/a runs/b")
+    if plot is not None:
+        check_picture(plot)
     rows = []
     for folder in runs:
         facts = read_run(folder)
@@ -27,6 +35,8 @@ def compare_command(runs: tuple[Path, ...], *, as_json: bool) -> int:
         print(
             "these runs hold out different records: their figures do not compare", file=sys.stderr
         )
+    if plot is not None:
+        _draw(runs, plot)
     if as_json:
         print(json.dumps({"runs": rows}))
         return 0
@@ -35,3 +45,42 @@ def compare_command(runs: tuple[Path, ...], *, as_json: bool) -> int:
         missing = "nothing held out" if row["finished"] else "unfinished"
         print(*(missing if row[c] is None else row[c] for c in _COLUMNS), sep="\t")
     return 0
+
+
+def _draw(runs: tuple[Path, ...], plot: Path) -> None:
+    """Validation against characters read, a curve a run."""
+    curves = {str(folder): read_learning(folder) for folder in runs}
+    drawn = {label: curve for label, curve in curves.items() if curve[0]}
+    if not drawn:
+        raise RunError("no run has a validation in its log yet, so there is no curve to draw")
+    for label in curves.keys() - drawn.keys():
+        print(f"{label}: no validation in its log, so it has no curve", file=sys.stderr)
+    draw_curves(
+        plot, drawn, across="characters read in training", up="validation, nats per character"
+    )
+    print(f"wrote {plot}", file=sys.stderr)
+
+
+def read_learning(folder: Path) -> Curve:
+    """Characters read and validation nats per character at each validation of a run's log.
+
+    Both are empty when nothing is held out or no validation was reached.
+
+    Raises:
+        RunError: a line of the log is broken.
+    """
+    path = folder / LOG
+    chars, nats = [], []
+    lines = path.read_bytes().splitlines() if path.is_file() else []
+    for number, line in enumerate(lines, 1):
+        try:
+            facts = json.loads(line)
+            seen, validation = facts["chars_seen"], facts["validation_nats_per_char"]
+            if validation is not None:
+                chars.append(float(seen))
+                nats.append(float(validation))
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
+            raise RunError(
+                f"{path}, line {number}: not a validation ({error}); train again with --force"
+            ) from error
+    return chars, nats

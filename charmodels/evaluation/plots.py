@@ -1,0 +1,70 @@
+"""Curves as a picture that reads on light and on dark pages, with the same bytes every time.
+
+The background is transparent, axes and words are mid-grey, and curves differ in colour and in
+dashes, so that no one needs to tell colours apart. In SVG the words are outlines: they look the
+same where the font is missing.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from charmodels.runtime.errors import SettingError
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+_GREY = "#808080"
+_COLOURS = ("#d9480f", "#1c7ed6", "#2f9e44", "#ae3ec9", "#b08900", "#0c8599")
+"""Each at least 3 : 1 on white and on #161616."""
+
+_DASHES = ("solid", (0, (5, 2)), (0, (1, 1.5)), (0, (6, 2, 1, 2)), (0, (9, 3)), (0, (3, 1, 1, 1)))
+
+Curve = tuple[Sequence[float], Sequence[float]]
+"""The places along the horizontal axis and the heights there."""
+
+
+def check_picture(path: Path) -> None:
+    """Refuse a picture's name before the work that would fill it.
+
+    Raises:
+        SettingError: it ends neither in .svg nor in .png.
+    """
+    if path.suffix not in (".svg", ".png"):
+        raise SettingError(f"plot is {path}; expected a file that ends in .svg or .png")
+
+
+def draw_curves(
+    path: Path, curves: Mapping[str, Curve], *, across: str, up: str, logarithmic: bool = False
+) -> None:
+    """Draw curves by their labels into an SVG or PNG file; `across` and `up` name the axes."""
+    check_picture(path)
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+
+    with mpl.rc_context({"svg.hashsalt": "charmodels", "svg.fonttype": "path", "font.size": 11}):
+        figure = Figure(figsize=(7, 4), layout="constrained")
+        axes = figure.add_subplot()
+        for place, (label, (x, y)) in enumerate(curves.items()):
+            colour, dashes = _COLOURS[place % len(_COLOURS)], _DASHES[place % len(_DASHES)]
+            axes.plot(x, y, label=label, color=colour, linestyle=dashes, linewidth=2)
+        if logarithmic:
+            axes.set_yscale("log")
+        axes.set_xlabel(across)
+        axes.set_ylabel(up)
+        _make_grey(axes)
+        axes.legend(frameon=False, labelcolor=_GREY)
+        # No date and no program's version: the same figures are the same file.
+        metadata = {"Date": None} if path.suffix == ".svg" else {"Software": None}
+        figure.savefig(path, transparent=True, dpi=150, metadata=metadata)
+
+
+def _make_grey(axes: "Axes") -> None:
+    for spine in axes.spines.values():
+        spine.set_color(_GREY)
+    for name in ("top", "right"):
+        axes.spines[name].set_visible(False)
+    axes.tick_params(which="both", colors=_GREY)
+    axes.xaxis.label.set_color(_GREY)
+    axes.yaxis.label.set_color(_GREY)
+    axes.grid(color=_GREY, alpha=0.25, linewidth=0.5)
