@@ -278,5 +278,7 @@ window.addEventListener("charmodels:language", () => {
   relabel();
   ask();
 });
+// Gradio leaves its panel without a name, and this one did not exist when the page was made.
+element.closest("[role=tabpanel]").setAttribute("aria-labelledby", "tab-learn-button");
 relabel();
 ask();

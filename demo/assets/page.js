@@ -72,9 +72,7 @@ window.charmodels = (() => {
       const tab = location.hash.slice(1);
       if (!root.classList.contains("ready") && tab) page.open(tab);
       root.classList.add("ready");
-      for (const panel of document.querySelectorAll("[role=tabpanel]")) {
-        panel.setAttribute("aria-labelledby", `${panel.id}-button`);
-      }
+      document.getElementById("tab-write").setAttribute("aria-labelledby", "tab-write-button");
       for (const group of document.querySelectorAll("#model, #language")) {
         const label = group.querySelector("[data-testid=block-info]");
         group.setAttribute("aria-label", label.textContent.trim());
