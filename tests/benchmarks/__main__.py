@@ -8,7 +8,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 from tests.benchmarks.rows import keep, machine
 
-NAMES = ("startup", "streaming", "page", "quality", "gpu")
+NAMES = ("startup", "streaming", "page", "quality", "scratch", "notebooks", "keras", "gpu")
 
 
 def main(argv: list[str]) -> int:
