@@ -180,7 +180,8 @@ WORDS: dict[str, dict[Language, str]] = {
         "es": "Entra una letra y sale una respuesta, sin nada antes. Así solo puede saber qué "
         "letra suele seguir a cuál; compara con la respuesta siguiente, la de tu texto entero.",
         "en": "One letter goes in, one answer comes out, with nothing before it. All it can know "
-        "is which letter tends to follow which; the next answer is to your whole text.",
+        "is which letter tends to follow which; compare it with the next answer, to your whole "
+        "text.",
     },
     "learn.one.alone": {"es": "Solo lee «{text}»", "en": "Reads only “{text}”"},
     "learn.to.one": {"es": "Muchos a uno", "en": "Many to one"},
@@ -277,8 +278,10 @@ WORDS: dict[str, dict[Language, str]] = {
         "gradient through as long as their gates say “keep”.",
     },
     "learn.reach.figure": {
-        "es": "Medido en redes entrenadas: tamaño del gradiente según la distancia, en caracteres.",
-        "en": "Measured on trained networks: size of the gradient by distance, in characters.",
+        "es": "Medido en redes entrenadas: qué parte del gradiente queda (hacia arriba) a cada "
+        "distancia en caracteres (hacia la derecha).",
+        "en": "Measured on trained networks: what share of the gradient is left (upwards) at each "
+        "distance in characters (rightwards).",
     },
     "learn.apart": {"es": "Por qué se apartan nombres", "en": "Why names are held out"},
     "learn.apart.text": {
