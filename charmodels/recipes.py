@@ -103,6 +103,15 @@ RECIPES: dict[str, Recipe] = {
         model=ELMAN,
         training=TrainConfig(learning_rate=1e-2, weight_decay=0.0, max_seconds=60),
     ),
+    "seed-argentina-counts": Recipe(
+        purpose="notebook 000 on its own table: the same, a name drawn by its count ** 1/4",
+        dataset="ar_historico_nombres_76803",
+        lowercase=True,
+        model=ELMAN,
+        training=TrainConfig(
+            learning_rate=1e-2, weight_decay=0.0, weight_power=0.25, max_seconds=60
+        ),
+    ),
     "seed-dinosaurs": Recipe(
         purpose="notebook 004: one-hot, RNN 25, dense, trained on sequences",
         dataset="dinos",
@@ -121,6 +130,21 @@ RECIPES: dict[str, Recipe] = {
         dataset="mx_municipios",
         model=replace(BY_HAND.model, arch="lstm"),
     ),
+    # The notebook's windows all recur: 26 right answers here are memory of the training part.
+    "seed-alphabet": Recipe(
+        purpose="notebook 002: one-hot, LSTM 8, dense, windows of 5",
+        dataset="alphabet",
+        model=ModelConfig(embedding_size=0, hidden_size=8, dropout=0.0),
+        training=TrainConfig(
+            learning_rate=3e-2, window=5, batch_size=32, reset=0.1, max_steps=1_400, patience=25
+        ),
+    ),
+    "seed-alphabet-recall": Recipe(
+        purpose="notebook 002 made honest: windows never trained on, memory needed",
+        dataset="recall",
+        model=ModelConfig(embedding_size=0, hidden_size=12, dropout=0.0),
+        training=TrainConfig(learning_rate=3e-2, max_steps=4_000, patience=25),
+    ),
     # An hour of one core, past the point where it overfits: fifty epochs are the notebook's.
     "seed-prose": Recipe(
         purpose="notebook 001: Embedding 256, LSTM 1024, batch 64, length 100",
@@ -136,6 +160,13 @@ RECIPES: dict[str, Recipe] = {
         ),
     ),
     "argentina": _shipped("ar_nombres_193k", LONG_LIST, 240, "single first names of Argentina"),
+    "argentina-counts": Recipe(
+        purpose="common first names of Argentina, a name drawn by its count ** 1/4",
+        dataset="ar_historico_nombres_76803",
+        lowercase=True,
+        model=LIST.model,
+        training=replace(LIST.training, weight_power=0.25, max_seconds=120),
+    ),
     "bench-names": _shipped(
         "makemore_names", LONG_LIST, 110, "benchmark: makemore's names, at most 200,000 parameters"
     ),
