@@ -131,8 +131,8 @@ def _epochs(run: Path) -> list[Row]:
             name=f"001 seed-prose: {what}",
             value=line["validation_nats_per_char"],
             unit="nats",
-            note=f"after {line['chars_seen'] / per_epoch:.1f} epochs, {line['seconds']:,.0f} CPU s, "
-            f"training {line['train_nats_per_char']:.3f}",
+            note=f"after {line['chars_seen'] / per_epoch:.1f} epochs and {line['seconds']:,.0f} "
+            f"CPU s; training {line['train_nats_per_char']:.3f}",
         )
         for what, line in (("best validation", best), ("last validation", log[-1]))
     ]
