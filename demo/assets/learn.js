@@ -187,6 +187,7 @@ function drawWritten() {
   find(".facts").textContent = written
     ? charmodels.say("chat.seed", { seed: written.seed })
     : "";
+  place.classList.toggle("text", Boolean(written && !written.names));
   place.ariaBusy = String(Boolean(written && !written.done));
   const texts = written ? (written.names ? written.text.split("\n") : [written.text]) : [];
   place.replaceChildren(
