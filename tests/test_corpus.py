@@ -54,6 +54,7 @@ def refusal(path: Path, kind=None) -> str:
         ("world_cities_15k.txt", "names", 22_731, 192),
         ("biblia_rv1909_evangelios.txt", "text", 1, 75),
         ("shakespeare_tragedies.txt", "text", 1, 65),
+        ("recall.txt", "names", 8_000, 26),
     ],
 )
 def test_shipped_files_are_read_as_what_they_are(file, kind, records, distinct):

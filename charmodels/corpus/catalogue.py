@@ -186,6 +186,40 @@ _ALL = (
         ships=True,
         verified=True,
     ),
+    # Every window of its test part stands in its training part: a right answer proves nothing.
+    Dataset(
+        name="alphabet",
+        file="alphabet.txt",
+        title="The alphabet, a hundred times over",
+        kind="text",
+        language="zxx",
+        licence="MIT",
+        credit="charmodels, after a notebook of aszapla/Curso-DL",
+        home="GitHub aszapla/Curso-DL, 2_2_1_Teoría_Redes_Neuronales_Recurrentes.ipynb",
+        made="a to z, a hundred times, in one line without an end",
+        sha256="44e11d585e500f0331ccf000fd7fedeeebf66cf233554beca2df241804350c54",
+        bytes=2_600,
+        ships=True,
+        verified=True,
+    ),
+    Dataset(
+        name="recall",
+        file="recall.txt",
+        title="Five letters at random, then the one that follows the first",
+        kind="names",
+        language="zxx",
+        licence="MIT",
+        credit="charmodels",
+        home="this repository",
+        made=(
+            "8,000 distinct lines of five letters drawn by Random(0) and the one that follows the "
+            "first of them in the alphabet, a after z; data/README.md has the Python"
+        ),
+        sha256="f68b53fb0dea0bd1bb5112bd481f62d98ae267efbc5fdbbed69a95a32dcddfd3",
+        bytes=56_000,
+        ships=True,
+        verified=True,
+    ),
     Dataset(
         name="dinos",
         file="dinos.txt",
