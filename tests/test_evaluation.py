@@ -26,12 +26,16 @@ from charmodels.evaluation.novelty import (
 )
 from charmodels.evaluation.report import read_evaluation
 from charmodels.evaluation.windows import measure_windows, windows_of
+from charmodels.ngram.bigram import Bigram
+from charmodels.runtime.bundle import Kind
 from charmodels.runtime.errors import CorpusError, RunError, SettingError
 from charmodels.runtime.model import Model
+from charmodels.runtime.vocabulary import BOUNDARY_ID
 from charmodels.training.checkpoint import Plan
 from charmodels.training.display import TrainingDisplay
 from charmodels.training.loop import Progress
 from tests.runs import TINY, run_json, write_names, write_text
+from tests.tiny import tiny_bundle
 
 NAMES = ("Ana", "Eva", "Luz", "Sol", "Paz", "Mar")
 
@@ -174,6 +178,17 @@ def test_a_reading_is_a_score_with_first_guesses(
     guesses = [model.predict(text[:i], 1)[0].character for i in range(len(answers))]
     assert foreseen.tolist() == [a == b for a, b in zip(guesses, answers, strict=True)]
     assert foreseen.any()
+
+
+@pytest.mark.parametrize("kind", ["names", "text"])
+def test_a_first_guess_never_ends_what_cannot_end(kind: Kind) -> None:
+    """To this model an end is likeliest always, then an a; yet no name is empty, no text ends."""
+    bundle = tiny_bundle(kind)
+    chances = np.full(len(bundle.vocabulary), 0.01)
+    chances[[BOUNDARY_ID, *bundle.vocabulary.encode("a")]] = 0.5, 0.3
+    model = Model(Bigram(np.log(np.tile(chances, (len(chances), 1)))), bundle)
+    _, foreseen = read_along(model, "aa")
+    assert foreseen.tolist() == ([True, False, True] if kind == "names" else [True, True])
 
 
 def test_a_window_that_nothing_held_out_fills_is_refused(

@@ -24,7 +24,7 @@ from charmodels.runtime.errors import SettingError
 from charmodels.runtime.sampling import Floats
 from charmodels.runtime.vocabulary import Ids
 
-POSITIONS = 1_000
+POSITIONS = 500
 """Positions t the curve is a mean over at most, evenly spaced."""
 
 WARM_UP = 100
