@@ -55,7 +55,8 @@ def draw_curves(
         _make_grey(axes)
         axes.legend(frameon=False, labelcolor=_GREY)
         # No date and no program's version: the same figures are the same file.
-        metadata = {"Date": None} if path.suffix == ".svg" else {"Software": None}
+        names = ("Date", "Creator") if path.suffix == ".svg" else ("Software",)
+        metadata = dict.fromkeys(names)
         figure.savefig(path, transparent=True, dpi=150, metadata=metadata)
 
 
