@@ -8,7 +8,18 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 from tests.benchmarks.rows import keep, machine
 
-NAMES = ("startup", "streaming", "page", "quality", "scratch", "notebooks", "keras", "reach", "gpu")
+NAMES = (
+    "startup",
+    "streaming",
+    "page",
+    "quality",
+    "table",
+    "scratch",
+    "notebooks",
+    "keras",
+    "reach",
+    "gpu",
+)
 
 
 def main(argv: list[str]) -> int:
