@@ -463,7 +463,7 @@ def test_a_screen_reader_is_told_once_the_typing_rests(
         }"""
     )
     ana.tab.locator("#learn-text").fill("")
-    ana.tab.locator("#learn-text").press_sequentially("marta", delay=150)
+    ana.tab.locator("#learn-text").press_sequentially("marta", delay=400)
     ana.shows(models["towns"], "marta")
     ana.tab.wait_for_function("said.length > 0")
     assert ana.tab.evaluate("said") == [look(models["towns"], "marta", "es").spoken]
