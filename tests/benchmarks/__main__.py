@@ -14,6 +14,7 @@ NAMES = (
     "page",
     "quality",
     "table",
+    "table",
     "scratch",
     "notebooks",
     "keras",
