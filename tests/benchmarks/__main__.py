@@ -14,7 +14,6 @@ NAMES = (
     "page",
     "quality",
     "table",
-    "table",
     "scratch",
     "notebooks",
     "keras",
