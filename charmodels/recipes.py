@@ -139,6 +139,7 @@ RECIPES: dict[str, Recipe] = {
             learning_rate=3e-2, window=5, batch_size=32, reset=0.1, max_steps=1_400, patience=25
         ),
     ),
+    # Over three seeds, on validation: 8 fails one, 10 answers all windows, 12 with room to spare.
     "seed-alphabet-recall": Recipe(
         purpose="notebook 002 made honest: windows never trained on, memory needed",
         dataset="recall",
