@@ -72,7 +72,7 @@ INTRODUCTIONS: dict[str, Introduction] = {
             "en": "Invents dinosaurs that nobody has dug up yet.",
         },
         language={"es": "latín científico", "en": "scientific Latin"},
-        beginnings=("Tyr", "Mexi", "Velo", "Bra", "Z"),
+        beginnings=("tyr", "mexi", "velo", "bra", "z"),
     ),
     "us_names": Introduction(
         title={"es": "Nombres de EE. UU.", "en": "US baby names"},

@@ -6,13 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from charmodels.corpus.reading import read_corpus
+from charmodels.corpus.reading import lowercased, read_corpus
 from charmodels.corpus.registry import DATASETS, find_dataset
-from charmodels.corpus.splitting import split_corpus
+from charmodels.corpus.splitting import Split, split_corpus
 from charmodels.evaluation.measure import measure
-from charmodels.recipes import RECIPES
+from charmodels.recipes import RECIPES, Recipe
 from charmodels.runtime import load_bundle
-from charmodels.runtime.bundle import read_bundle
+from charmodels.runtime.bundle import Kind, read_bundle
 from export.check import check_bundle
 from tests import readme
 from tests.datasets import bench_file
@@ -25,8 +25,12 @@ def folder_bytes(folder: Path) -> int:
     return sum(path.stat().st_size for path in folder.iterdir())
 
 
-def dataset_file(name: str) -> Path:
-    return find_dataset(name) if DATASETS[name].ships else bench_file(DATASETS[name].file)
+def split_of(recipe: Recipe, kind: Kind) -> Split:
+    """The split of a recipe's dataset, which may be a benchmark file."""
+    name = str(recipe.dataset)
+    path = find_dataset(name) if DATASETS[name].ships else bench_file(DATASETS[name].file)
+    corpus = read_corpus(path, kind)
+    return split_corpus(lowercased(corpus) if recipe.lowercase else corpus)
 
 
 def test_what_ships_is_what_the_readme_lists() -> None:
@@ -60,8 +64,7 @@ def test_a_bundle_comes_from_its_recipe(name: str) -> None:
 def test_its_figures_can_be_repeated(name: str) -> None:
     """Everything `evaluate` measures, measured again from the bundle alone."""
     model = load_bundle(readme.BUNDLES / name)
-    corpus = read_corpus(dataset_file(str(RECIPES[name].dataset)), model.bundle.kind)
-    split = split_corpus(corpus)
+    split = split_of(RECIPES[name], model.bundle.kind)
     metrics = model.bundle.metrics
     assert split.hash == model.bundle.provenance["split"]["hash"]
     again = measure(model, split)
@@ -81,7 +84,7 @@ def test_the_dinosaurs_cannot_be_read_back() -> None:
     """Their list does not ship: the files hold nothing of it, and the model hardly knows it."""
     folder = readme.BUNDLES / "dinosaurs"
     model = load_bundle(folder)
-    split = split_corpus(read_corpus(bench_file("dinos.txt")))
+    split = split_of(RECIPES["dinosaurs"], "names")
     train = np.array([model.score(name).sum() for name in split.train])
     unseen = np.array([model.score(name).sum() for name in (*split.test, *split.validation)])
     assert readme.recognised(train, unseen) <= 0.65
@@ -90,7 +93,15 @@ def test_the_dinosaurs_cannot_be_read_back() -> None:
         assert not any(name.encode() in data for name in split.train)
 
 
-@pytest.mark.parametrize("name", ["samples", "models", "benchmarks"])
+@pytest.mark.parametrize("page", readme.NOTEBOOKS, ids=lambda page: page.stem)
+def test_a_notebooks_page_tells_what_was_measured(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    expected = readme.notebook_figures(page.stem)
+    assert readme.block(text, "figures") == expected, "run: python -m tests.readme"
+    assert expected.count("\n") >= 5
+
+
+@pytest.mark.parametrize("name", ["samples", "models", "notebooks", "benchmarks"])
 def test_the_readme_tells_what_the_files_say(name: str) -> None:
     text = readme.README.read_text(encoding="utf-8")
     assert readme.block(text, name) == readme.blocks()[name], "run: python -m tests.readme"
