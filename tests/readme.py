@@ -1,6 +1,7 @@
-"""The README's figures and samples, written from the bundles and benchmark rows they come from.
+"""The figures and samples of the README and the notebooks' pages, written from their sources:
+the bundles and the rows of past benchmarks.
 
-python -m tests.readme        writes them into README.md
+python -m tests.readme        writes them into README.md and data/notebooks/*.md
 """
 
 import json
@@ -16,6 +17,7 @@ from charmodels.runtime import Model, load_bundle
 ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
 BUNDLES = ROOT / "demo" / "bundles"
+NOTEBOOKS = sorted((ROOT / "data" / "notebooks").glob("0*.md"))
 RESULTS = ROOT / "tests" / "benchmarks" / "results"
 
 TITLES = {
@@ -93,7 +95,7 @@ def benchmarks_table() -> str:
     """The newest row of every benchmark that must reach something."""
     lines = ["| what | measured | must reach | beside |", "|---|---|---|---|"]
     machines = set()
-    for name in ("quality", "streaming", "page", "startup"):
+    for name in ("quality", "scratch", "table", "streaming", "page", "startup"):
         path = RESULTS / f"{name}.jsonl"
         if not path.is_file():
             continue
@@ -115,12 +117,79 @@ def benchmarks_table() -> str:
     return "\n".join([*lines, "", f"Machine: 2 cores of {'; '.join(sorted(machines))}."])
 
 
+def notebook_rows() -> dict[str, dict[str, Any]]:
+    """The newest figures of the five notebooks, by row name."""
+    lines = (RESULTS / "notebooks.jsonl").read_text(encoding="utf-8").splitlines()
+    return {row["name"]: row for row in json.loads(lines[-1])["rows"]}
+
+
+def notebooks_table() -> str:
+    """One row a notebook: its figure, a fair repetition, a bigram, its architecture, ours."""
+    rows = notebook_rows()
+
+    def nats(name: str) -> str:
+        return f"{rows[name]['value']:.3f}"
+
+    def share(name: str) -> str:
+        return f"{rows[name]['value']:.1%}"
+
+    def layout(notebook: str) -> str:
+        how = f"{notebook} its layout, "
+        trained, sampled = (
+            nats(how + part)
+            for part in ("one character at a time as it trains", "state carried as it samples")
+        )
+        return f"{trained} as it trains, {sampled} as it samples"
+
+    prose, recall = rows["001 seed-prose: best validation"], "002 seed-alphabet-recall: "
+    lines = [
+        "| notebook | its own figure | its way, repeated | bigram "
+        "| its architecture, mended | ours |",
+        "|---|---|---|---|---|---|",
+        f"| [000](data/notebooks/000.md) Argentine names | 2.31-2.49, training | {layout('000')} "
+        f"| {nats('000 seed-argentina: bigram')} | `seed-argentina` {nats('000 seed-argentina')} "
+        f"| `argentina` {nats('000 argentina')} |",
+        "| the same, the table with counts | | "
+        f"| {nats('000 seed-argentina-counts: bigram')} "
+        f"| `seed-argentina-counts` {nats('000 seed-argentina-counts')} "
+        f"| `argentina-counts` {nats('000 argentina-counts')} |",
+        "| [001](data/notebooks/001.md) Spanish prose | none shown "
+        f"| `seed-prose` {nats('001 seed-prose')}, best on validation {prose['note']} "
+        f"| {nats('001 seed-prose: bigram')} | the same | `biblia` {nats('001 biblia')} |",
+        "| [002](data/notebooks/002.md) the alphabet | 4 of 4, all seen in training "
+        f"| `seed-alphabet` {share('002 seed-alphabet: window_accuracy')} of windows "
+        f"| {share('002 seed-alphabet: window_accuracy_bigram')} "
+        f"| honest, windows never seen: bigram {share(recall + 'window_accuracy_bigram')} "
+        f"| `seed-alphabet-recall` {share(recall + 'window_accuracy')} |",
+        "| [003](data/notebooks/003.md) municipalities, numpy | 1.20-1.36, training "
+        f"| `seed-municipios-rnn` {nats('003 seed-municipios-rnn')} "
+        f"| {nats('003 seed-municipios-rnn: bigram')} "
+        f"| `seed-municipios-lstm` {nats('003 seed-municipios-lstm')} "
+        f"| `municipios` {nats('003 municipios')} |",
+        f"| [004](data/notebooks/004.md) dinosaurs | noise | {layout('004')} "
+        f"| {nats('004 seed-dinosaurs: bigram')} | `seed-dinosaurs` {nats('004 seed-dinosaurs')} "
+        f"| `dinosaurs` {nats('004 dinosaurs')} |",
+    ]
+    return "\n".join(lines)
+
+
+def notebook_figures(notebook: str) -> str:
+    """Every figure of one notebook, for its page."""
+    lines = ["| medida · measure | valor · value | con qué · with |", "|---|---|---|"]
+    for name, row in notebook_rows().items():
+        if name.startswith(notebook):
+            value = f"{row['value']:.3f} nats" if row["unit"] else f"{row['value']:.1%}"
+            lines.append(f"| {name.removeprefix(notebook).strip()} | {value} | {row['note']} |")
+    return "\n".join(lines)
+
+
 def blocks() -> dict[str, str]:
-    """Every generated block by its name."""
+    """Every generated block of the README by its name."""
     models = shipped()
     return {
         "samples": samples(models),
         "models": models_table(models),
+        "notebooks": notebooks_table(),
         "benchmarks": benchmarks_table(),
     }
 
@@ -132,14 +201,20 @@ def block(text: str, name: str) -> str:
     return found[1]
 
 
-def main() -> None:
-    text = README.read_text(encoding="utf-8")
-    for name, content in blocks().items():
+def write_blocks(path: Path, contents: dict[str, str]) -> None:
+    text = path.read_text(encoding="utf-8")
+    for name, content in contents.items():
         begin, end = f"<!-- begin: {name} -->", f"<!-- end: {name} -->"
         before, _, rest = text.partition(begin)
         _, _, after = rest.partition(end)
         text = f"{before}{begin}\n{content}\n{end}{after}"
-    README.write_text(text, encoding="utf-8")
+    path.write_text(text, encoding="utf-8")
+
+
+def main() -> None:
+    write_blocks(README, blocks())
+    for path in NOTEBOOKS:
+        write_blocks(path, {"figures": notebook_figures(path.stem)})
 
 
 if __name__ == "__main__":

@@ -78,7 +78,7 @@ def test_the_wheel_holds_three_packages_and_what_they_need(wheel):
         "demo",
         "export",
     }
-    data = {f"charmodels/_data/{path.name}" for path in (ROOT / "data").iterdir()}
+    data = {f"charmodels/_data/{path.name}" for path in (ROOT / "data").glob("*.*")}
     assets = {f"demo/assets/{path.name}" for path in (ROOT / "demo/assets").iterdir()}
     bundles = {
         f"demo/bundles/{name}/{file}" for name in SHIPPED for file in ("bundle.json", "step.onnx")

@@ -10,7 +10,10 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = [ROOT / "README.md", ROOT / ".github/CONTRIBUTING.md", ROOT / ".github/CHANGELOG.md"]
+PAGES = [
+    *(ROOT / name for name in ("README.md", ".github/CONTRIBUTING.md", ".github/CHANGELOG.md")),
+    *sorted((ROOT / "data" / "notebooks").glob("*.md")),
+]
 README = PAGES[0].read_text(encoding="utf-8")
 
 
