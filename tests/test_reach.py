@@ -143,13 +143,13 @@ def test_the_command_prints_a_row_a_distance(
     capsys.readouterr()
     assert main(["reach", str(run), str(copy), "--distance", "9", "--json"]) == 0
     said = json.loads(capsys.readouterr().out)
-    assert list(said["reach"]) == [str(run), str(copy)]
-    assert len(said["reach"][str(run)]) == 10
+    assert list(said["reach"]) == [run.name, copy.name]
+    assert len(said["reach"][run.name]) == 10
     assert main(["reach", str(run), str(copy), "--distance", "9"]) == 0
     header, *rows = capsys.readouterr().out.splitlines()
-    assert header.split("\t") == ["distance", str(run), str(copy)]
+    assert header.split("\t") == ["distance", run.name, copy.name]
     assert [row.split("\t")[0] for row in rows] == [str(k) for k in range(10)]
-    assert float(rows[9].split("\t")[1]) == pytest.approx(said["reach"][str(run)][9], rel=1e-3)
+    assert float(rows[9].split("\t")[1]) == pytest.approx(said["reach"][run.name][9], rel=1e-3)
 
 
 @pytest.mark.parametrize("command", ["reach", "compare"])

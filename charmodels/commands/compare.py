@@ -49,7 +49,7 @@ def compare_command(runs: tuple[Path, ...], plot: Path | None = None, *, as_json
 
 def _draw(runs: tuple[Path, ...], plot: Path) -> None:
     """Validation against characters read, a curve a run."""
-    curves = {str(folder): read_learning(folder) for folder in runs}
+    curves = {name: read_learning(folder) for name, folder in short_names(runs).items()}
     drawn = {label: curve for label, curve in curves.items() if curve[0]}
     if not drawn:
         raise RunError("no run has a validation in its log yet, so there is no curve to draw")
@@ -59,6 +59,14 @@ def _draw(runs: tuple[Path, ...], plot: Path) -> None:
         plot, drawn, across="characters read in training", up="validation, nats per character"
     )
     print(f"wrote {plot}", file=sys.stderr)
+
+
+def short_names(runs: tuple[Path, ...]) -> dict[str, Path]:
+    """Runs by the last part of their paths, or by all of it where two end alike."""
+    names = [folder.resolve().name for folder in runs]
+    alike = len(set(names)) < len(names)
+    labels = map(str, runs) if alike else names
+    return dict(zip(labels, runs, strict=True))
 
 
 def read_learning(folder: Path) -> Curve:

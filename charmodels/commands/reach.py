@@ -4,6 +4,7 @@ import json
 import sys
 from pathlib import Path
 
+from charmodels.commands.compare import short_names
 from charmodels.evaluation.plots import check_picture, draw_curves
 from charmodels.evaluation.reach import POSITIONS, measure_reach
 from charmodels.runtime.errors import RunError
@@ -19,7 +20,7 @@ def reach_command(
         raise RunError("no run given; for example: reach runs/rnn runs/lstm")
     if plot is not None:
         check_picture(plot)
-    curves = {str(folder): _reach_of(folder, distance) for folder in runs}
+    curves = {name: _reach_of(folder, distance) for name, folder in short_names(runs).items()}
     if plot is not None:
         distances = range(distance + 1)
         draw_curves(
