@@ -3,6 +3,7 @@
     files         which form the file has, and what stands in it
     containers    zip and npz, guarded
     hdf5          HDF5, guarded: plain arrays of floats in the file itself
+    apart         reading in a process of its own, which may crash
     architecture  the configuration Keras wrote beside the weights, understood or refused
     shapes        the same from the shapes of the arrays alone, where nothing else was written
     weights       the arrays by what they do, and whether they fit together

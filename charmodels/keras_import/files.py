@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from charmodels.keras_import.apart import run_apart
 from charmodels.keras_import.architecture import read_architecture
 from charmodels.keras_import.containers import MAX_BYTES, read_member, read_npz
 from charmodels.keras_import.hdf5 import (
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     import h5py
 
 _HDF5, _ZIP = b"\x89HDF\r\n\x1a\n", b"PK\x03\x04"
+_WEIGHTS = "model.weights.h5"
 _MAX_JSON = 8 * 2**20
 
 _DAMAGE = (
@@ -75,15 +77,41 @@ def read_keras(path: Path, vocab: int) -> KerasFile:
         raise RunError(f"{path}: no such file; expected {_FORMS}")
     if path.stat().st_size > MAX_BYTES:
         raise RunError(f"{path}: larger than {MAX_BYTES:,} bytes; save it without the optimizer")
+    with path.open("rb") as file:
+        beginning = file.read(8)
+    try:
+        if beginning == _HDF5 or (beginning.startswith(_ZIP) and _holds_hdf5(path)):
+            import h5py  # noqa: F401  # asked for here, where what is missing can be said
+
+            return run_apart(read_here, path, vocab)
+        return read_here(path, vocab)
+    except RunError as error:
+        raise RunError(f"{path}: {error}") from error
+
+
+def read_here(path: Path, vocab: int) -> KerasFile:
+    """Read the file in this process.
+
+    Raises:
+        RunError: as `read_keras`, without the file's name.
+    """
     try:
         found = _read(path, vocab)
         check_weights(found.weights, vocab)
-    except RunError as error:
-        raise RunError(f"{path}: {error}") from error
+    except RunError:
+        raise
     except _DAMAGE as error:
         reason = " ".join(str(error).split())[:200] or type(error).__name__
-        raise RunError(f"{path}: broken, or no file of Keras ({reason}); save it again") from error
+        raise RunError(f"broken, or no file of Keras ({reason}); save it again") from error
     return found
+
+
+def _holds_hdf5(path: Path) -> bool:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return _WEIGHTS in archive.namelist()
+    except _DAMAGE:
+        return False  # to be met, and told, where it is read
 
 
 def _read(path: Path, vocab: int) -> KerasFile:
@@ -102,7 +130,7 @@ def _read(path: Path, vocab: int) -> KerasFile:
 
 def _read_zip(archive: zipfile.ZipFile, vocab: int) -> KerasFile:
     names = archive.namelist()
-    if {"config.json", "model.weights.h5"} <= set(names):
+    if {"config.json", _WEIGHTS} <= set(names):
         return _read_dot_keras(archive)
     if names and all(name.endswith(".npy") for name in names):
         weights = read_flat(read_npz(archive, names), vocab)
@@ -119,7 +147,7 @@ def _read_dot_keras(archive: zipfile.ZipFile) -> KerasFile:
         about = json.loads(read_member(archive, "metadata.json", _MAX_JSON))
         version = about.get("keras_version") if isinstance(about, dict) else None
     architecture = read_architecture(config)  # refused before any weight is read
-    with h5py.File(io.BytesIO(read_member(archive, "model.weights.h5")), "r") as opened:
+    with h5py.File(io.BytesIO(read_member(archive, _WEIGHTS)), "r") as opened:
         store = _keras_3_store(opened)
         gathered = gather_weights([(layer, store.arrays(layer)) for layer in architecture.layers])
     weights = replace(gathered, notes=architecture.notes)
