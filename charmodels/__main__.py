@@ -180,11 +180,10 @@ class ImportKeras:
     """The run folder."""
     kind: Literal["names", "text"] = "names"
     """Names end with a symbol of their own; text goes on."""
-    end: str = "\n"
+    end: str | None = None
     """The symbol that ends a name, a newline when not given; it becomes id 0."""
     zero_start: Switch = False
-    """Names were trained to begin with a vector of zeros, not with the end symbol; text always
-    begins so."""
+    """Names began with a vector of zeros in training, not with the end symbol; text always does."""
     force: Switch = False
     """Replace the run in --out."""
     as_json: Json = False

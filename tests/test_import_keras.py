@@ -324,7 +324,8 @@ def test_end_is_one_character_of_names(vocabulary: Path) -> None:
     file = FIXTURES / "prose.keras"
     assert "end is 'ab'" in refused(file, vocabulary, "--end", "ab")
     assert "'x', is not in the vocabulary" in refused(file, vocabulary, "--end", "x")
-    assert "text has no end" in refused(file, vocabulary, "--kind", "text", "--end", "a")
+    assert "end is ''" in refused(file, vocabulary, "--end", "")
+    assert "text has no end" in refused(file, vocabulary, "--kind", "text", "--end", "\n")
     with pytest.raises((SettingError, VocabularyError)):
         convert.convert(read_keras(file, 6).weights, tuple(VOCABULARY), "names", "")
 

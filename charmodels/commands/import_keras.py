@@ -23,19 +23,20 @@ NEWLINE = "\n"
 
 def import_keras_command(args: "ImportKeras") -> int:
     """Read, convert, write; nothing is left behind unless all of it went well."""
-    if args.kind == "text" and args.end != NEWLINE:
+    if args.kind == "text" and args.end is not None:
         raise SettingError(f"end is {args.end!r:.60}, but text has no end; leave --end out")
     refuse_what_is_there(args.out, args.force)
     symbols = read_symbols(args.vocabulary)
     found = read_keras(args.file, len(symbols))
-    converted = convert(found.weights, symbols, args.kind, args.end, zero_start=args.zero_start)
+    end = NEWLINE if args.end is None else args.end
+    converted = convert(found.weights, symbols, args.kind, end, zero_start=args.zero_start)
     model = build_converted(converted)
     for note in (f"read {args.file}: {_described(found)}", *found.weights.notes):
         print(note, file=sys.stderr)
     about = {
         "form": found.form,
         "keras": found.keras_version,
-        "end": args.end if args.kind == "names" else None,
+        "end": end if args.kind == "names" else None,
         "zero_start": args.zero_start or args.kind == "text",
     }
     facts = imported_facts(converted, model.parameter_count(), args.file, about)
