@@ -27,6 +27,8 @@ from charmodels.evaluation.novelty import (
 from charmodels.evaluation.report import read_evaluation
 from charmodels.evaluation.windows import measure_windows, windows_of
 from charmodels.ngram.bigram import Bigram
+from charmodels.ngram.counting import count
+from charmodels.ngram.smoothing import smooth
 from charmodels.runtime.bundle import Kind
 from charmodels.runtime.errors import CorpusError, RunError, SettingError
 from charmodels.runtime.model import Model
@@ -122,9 +124,16 @@ def test_names_with_a_floor_of_nothing_have_no_ratio(
     assert measured["divergence_ratio"][3] > 0
 
 
-def split_of(train: tuple[str, ...], test: tuple[str, ...]) -> Split:
+def split_of(
+    train: tuple[str, ...], test: tuple[str, ...], validation: tuple[str, ...] = ()
+) -> Split:
     return Split(
-        train=train, train_weights=np.ones(len(train)), validation=(), test=test, hash="", salt=""
+        train=train,
+        train_weights=np.ones(len(train)),
+        validation=validation,
+        test=test,
+        hash="",
+        salt="",
     )
 
 
@@ -204,11 +213,29 @@ def test_a_window_that_nothing_held_out_fills_is_refused(
 
 def test_a_strangers_training_part_may_hold_unknown_characters(names_model: Model) -> None:
     """Only what is read by the model must be known to it."""
-    split = split_of(("ana", "Ωmega", "eva"), ("ava", "nena"))
+    split = split_of(("ana", "Ωmega", "eva"), ("ava", "nena"), ("Ψana",))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("charmodels.evaluation.measure.SAMPLES", 50)
         measured = measure(names_model, split)
     assert 0 < measured["bigram_nats_per_char"] < math.log(len(names_model.vocabulary))
+
+
+@pytest.mark.parametrize(("validation", "order"), [(("banana",), 4), (("abba",), 2), ((), 0)])
+def test_the_order_of_the_ngram_beside_is_chosen_on_the_validation_part(
+    names_model: Model, monkeypatch: pytest.MonkeyPatch, validation: tuple[str, ...], order: int
+) -> None:
+    monkeypatch.setattr("charmodels.evaluation.measure.SAMPLES", 50)
+    train, test = ("bananada", "cabana", "dacada"), ("anaba", "bad")
+    measured = measure(names_model, split_of(train, test, validation))
+    if not validation:
+        assert measured["ngram_order"] is measured["ngram_nats_per_char"] is None
+        return
+    encode = names_model.vocabulary.encode
+    ids, vocab = [encode(name) for name in train], len(names_model.vocabulary)
+    ngram = smooth(count(ids, vocab, order=order, endless=False), order)
+    nats = ngram.score([encode(name) for name in test], endless=False).mean()
+    assert measured["ngram_order"] == order
+    assert measured["ngram_nats_per_char"] == pytest.approx(nats, abs=1e-5)
 
 
 @pytest.mark.parametrize("kind", ["names", "text"])
@@ -233,7 +260,8 @@ def test_run_and_bundle_give_the_same_figures(
     assert of_run["nats_per_char"] == pytest.approx(trained, abs=2e-5)
     assert of_bundle["nats_per_char"] == pytest.approx(trained, abs=2e-5)
     assert of_bundle["split"] == of_run["split"]
-    for figure in ("accuracy", "bigram_nats_per_char", "window_accuracy", "windows_seen"):
+    counted = ("bigram_nats_per_char", "ngram_nats_per_char", "ngram_order")
+    for figure in (*counted, "accuracy", "window_accuracy", "windows_seen"):
         assert of_bundle[figure] == of_run[figure], figure
     wanted = {
         "names": {"novel_share", "unique_share", "held_out_hit_share", "edit_distance_median"},

@@ -10,7 +10,10 @@ import numpy.typing as npt
 from charmodels.corpus.splitting import Split
 from charmodels.evaluation.novelty import measure_names, measure_text
 from charmodels.evaluation.windows import GREEDY, measure_windows
-from charmodels.ngram.bigram import MAX_VOCAB, count_bigram
+from charmodels.ngram.bigram import MAX_VOCAB, Bigram, count_bigram
+from charmodels.ngram.counting import MAX_ORDER, count
+from charmodels.ngram.ngram import Ngram
+from charmodels.ngram.smoothing import smooth_best
 from charmodels.runtime.errors import CorpusError
 from charmodels.runtime.generation import walk
 from charmodels.runtime.model import Model
@@ -28,7 +31,7 @@ WINDOW = 256
 
 
 def measure(model: Model, split: Split, window: int | None = None) -> dict[str, Any]:
-    """Likelihood and first guesses on the test part, a bigram's beside, and novelty of samples.
+    """Likelihood and first guesses on the test part, n-grams' beside, and novelty of samples.
 
     With `window`, also how often the first guess after so many characters is right.
 
@@ -82,7 +85,7 @@ def _measure_reading(model: Model, split: Split) -> tuple[dict[str, Any], Floats
         "nats_per_char": round(mean, 5),
         "bits_per_char": round(mean / math.log(2), 5),
         "accuracy": round(float(foreseen.mean()), 5),
-        "bigram_nats_per_char": _bigram_nats(model, split),
+        **_measure_counted(model, split),
     }
     return figures, nats
 
@@ -105,13 +108,32 @@ def read_along(model: Model, text: str) -> tuple[Floats, npt.NDArray[np.bool_]]:
     return nats, foreseen
 
 
-def _bigram_nats(model: Model, split: Split) -> float | None:
-    """What the same records cost a memoryless model; None where its table would be too large."""
-    # Another corpus than the model's own may train on characters that the model never saw.
-    vocabulary = model.vocabulary.extended(split.train)
-    if len(vocabulary) > MAX_VOCAB:
-        return None
-    train = [vocabulary.encode(record) for record in split.train]
-    test = [vocabulary.encode(record) for record in split.test]
-    bigram = count_bigram(train, len(vocabulary), endless=model.endless)
-    return round(float(bigram.score(test, endless=model.endless).mean()), 5)
+def _measure_counted(model: Model, split: Split) -> dict[str, Any]:
+    """What the same records cost models that only count: a bigram, and the n-gram of best order.
+
+    The order is chosen on the validation part. None where there is none to choose on, and for a
+    bigram whose table would be too large.
+    """
+    # Another corpus than the model's own may hold characters that the model never saw.
+    vocabulary = model.vocabulary.extended((*split.train, *split.validation))
+    vocab, endless = len(vocabulary), model.endless
+    train, validation, test = (
+        [vocabulary.encode(record) for record in part]
+        for part in (split.train, split.validation, split.test)
+    )
+    bigram = count_bigram(train, vocab, endless=endless) if vocab <= MAX_VOCAB else None
+    ngram = None
+    if validation:
+        counts = count(train, vocab, order=MAX_ORDER, endless=endless)
+        ngram = smooth_best(counts, validation, endless=endless)
+
+    def nats(counted: Bigram | Ngram | None) -> float | None:
+        if counted is None:
+            return None
+        return round(float(counted.score(test, endless=endless).mean()), 5)
+
+    return {
+        "bigram_nats_per_char": nats(bigram),
+        "ngram_nats_per_char": nats(ngram),
+        "ngram_order": None if ngram is None else ngram.order,
+    }

@@ -22,9 +22,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from charmodels.ngram.counting import places
 from charmodels.runtime.generation import State
 from charmodels.runtime.sampling import Floats, Logits
-from charmodels.runtime.vocabulary import BOUNDARY_ID, Ids
+from charmodels.runtime.vocabulary import Ids
 
 MAX_VOCAB = 4_096
 """Ids of a bigram at most: its table holds vocab * vocab numbers, 134 MB of them at 4,096."""
@@ -53,8 +54,8 @@ class Bigram:
 
     def score(self, records: Sequence[Ids], *, endless: bool) -> Floats:
         """Nats of every character of `records`, end marks of names included, float64 (chars,)."""
-        before, after = _pairs(records, endless)
-        nats: Floats = -self.log_probabilities[before, after]
+        stream, place = places(records, endless=endless)
+        nats: Floats = -self.log_probabilities[stream[place - 1], stream[place]]
         return nats
 
 
@@ -64,7 +65,8 @@ def count_bigram(records: Sequence[Ids], vocab: int, *, endless: bool) -> Bigram
     Both begin after the boundary; names also end with it.
     """
     pairs = np.zeros((vocab, vocab))
-    np.add.at(pairs, _pairs(records, endless), 1.0)
+    stream, place = places(records, endless=endless)
+    np.add.at(pairs, (stream[place - 1], stream[place]), 1.0)
     follows = (pairs > 0).sum(axis=0).astype(np.float64)  # N(. w), (vocab,)
     anywhere = _smoothed(follows, np.full(vocab, 1 / vocab))  # P(w), (vocab,)
     return Bigram(np.log(_smoothed(pairs, anywhere)))
@@ -82,11 +84,3 @@ def _smoothed(counts: Floats, lower: Floats) -> Floats:
 def _discount(counts: Floats) -> float:
     once, twice = int((counts == 1).sum()), int((counts == 2).sum())
     return once / (once + 2 * twice) if once and twice else _NO_DISCOUNT
-
-
-def _pairs(records: Sequence[Ids], endless: bool) -> tuple[Ids, Ids]:
-    """Each character that a model pays for after the one before it, int64 (chars,) twice."""
-    start, end = [BOUNDARY_ID], [] if endless else [BOUNDARY_ID]
-    whole = [np.array([*start, *record.tolist(), *end]) for record in records]
-    before, after = [each[:-1] for each in whole], [each[1:] for each in whole]
-    return np.concatenate(before), np.concatenate(after)
