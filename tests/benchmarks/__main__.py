@@ -18,6 +18,7 @@ NAMES = (
     "notebooks",
     "keras",
     "reach",
+    "ngram",
     "gpu",
 )
 
