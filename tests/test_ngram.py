@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from charmodels.ngram.bigram import count_bigram
 from charmodels.ngram.counting import MAX_ORDER, MIN_ORDER, Counts, count
 from charmodels.ngram.ngram import Ngram
+from charmodels.ngram.pruning import prune
 from charmodels.ngram.smoothing import discounts, smooth, smooth_best
 from charmodels.runtime.bundle import StateSpec
 from charmodels.runtime.errors import CorpusError, SettingError
@@ -269,6 +270,73 @@ def test_the_best_order_is_chosen_on_what_it_is_given() -> None:
     best = smooth_best(counts, held_out, endless=False)
     assert nats[best.order] == min(nats.values()) < nats[2] - 0.2
     assert smooth_best(counts, train, endless=False).order > best.order  # it knows these
+
+
+def test_pruning_forgets_what_saves_too_little() -> None:
+    """Each follower's worth again, from the chances of whole rows."""
+    ids, vocab = encoded(NAMES)
+    ngram = smooth(count(ids, vocab, order=3, endless=False), 3)
+    contexts = [c for c in contexts_of(ids, 3) if c[:1] == (0,) or len(c) == 2]
+    wholes = [(0, *name.tolist(), 0) for name in ids]
+    never = vocab - 1  # after it, a context is only what follows it
+    shorter = tabled(ngram, [(never, never, *context[1:])[-2:] for context in contexts])
+    pruned = prune(ngram, 0.5)
+    found = 0
+    for context, chances, lower in zip(contexts, tabled(ngram, contexts), shorter, strict=True):
+        followers = followers_of(ngram, context)
+        w = ngram.trie.symbols[followers]
+        left = 1 - ngram.shares[followers].sum()
+        without = (left + ngram.shares[followers]) * lower[w]
+        seen = sum(
+            whole[i : i + len(context)] == context
+            for whole in wholes
+            for i in range(len(whole) - len(context))
+        )
+        saved = seen * chances[w] * np.log(chances[w] / without)
+        assert (
+            pruned.trie.symbols[followers_of(pruned, context)].tolist() == w[saved >= 0.5].tolist()
+        )
+        found += len(w)
+    assert found > 500
+    assert 0.1 < len(pruned.shares) / len(ngram.shares) < 0.9
+
+
+def followers_of(ngram: Ngram, context: tuple[int, ...]) -> slice:
+    recent = np.array([[0] * (ngram.order - 1 - len(context)) + list(context)])
+    node = ngram.contexts(recent)[0, len(context)]
+    return slice(*ngram.trie.first[node : node + 2]) if node >= 0 else slice(0)
+
+
+@given(corpora(), st.integers(MIN_ORDER, MAX_ORDER), st.floats(0, 3), st.data())
+def test_what_is_pruned_still_sums_to_one(
+    corpus: tuple[list[Ids], bool], order: int, least: float, data: st.DataObject
+) -> None:
+    records, endless = corpus
+    whole = smooth(count(records, 8, order=order, endless=endless), order)
+    assert_same(prune(whole, 0), whole)
+    pruned = prune(whole, least)
+    has_longer = np.isin(np.arange(len(pruned.backoff)), pruned.trie.keys // 8)
+    assert ((np.diff(pruned.trie.first) > 0) | has_longer).all(), "a node for nothing"
+    ids = st.lists(st.integers(0, 7), min_size=order - 1, max_size=order - 1)
+    recent = np.array(data.draw(st.lists(ids, min_size=1, max_size=20)))
+    chances = pruned.chances(pruned.contexts(recent))
+    np.testing.assert_allclose(chances.sum(axis=1), 1.0, rtol=1e-12)
+    assert (chances > 0).all()
+    by_steps = score_ids(pruned, np.array(records[0]))
+    at_once = pruned.score(records[:1], endless=True)
+    np.testing.assert_allclose(at_once, by_steps, atol=2e-6)
+
+
+def test_half_of_an_ngram_costs_little_and_all_of_it_much() -> None:
+    ids, vocab = encoded(MANY)
+    train, held_out = ids[:9_000], ids[9_000:]
+    whole = smooth(count(train, vocab, order=7, endless=False), 7)
+    half, none = prune(whole, 0.5), prune(whole, 1e9)
+    nats = [ngram.score(held_out, endless=False).mean() for ngram in (whole, half, none)]
+    assert len(none.backoff) == 1
+    assert len(half.shares) < len(whole.shares) / 2
+    assert nats[1] < nats[0] + 0.02
+    assert nats[2] > nats[0] + 0.5
 
 
 def test_it_streams_generates_and_scores_like_any_model() -> None:

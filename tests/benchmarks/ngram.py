@@ -13,6 +13,7 @@ from charmodels.corpus.registry import open_corpus
 from charmodels.corpus.splitting import split_corpus
 from charmodels.ngram.counting import MAX_ORDER, count
 from charmodels.ngram.ngram import Ngram
+from charmodels.ngram.pruning import prune
 from charmodels.ngram.smoothing import smooth, smooth_best
 from charmodels.runtime.errors import CorpusError
 from charmodels.runtime.generation import Stream
@@ -22,7 +23,13 @@ from tests.benchmarks.rows import Row
 
 DATASETS = ("makemore_names", "mx_municipios", "dinos", "tinyshakespeare")
 ORDER, CHARS = 7, 5_000
-"""The order that is timed, and characters streamed."""
+"""The order that is timed and pruned, and characters streamed."""
+
+LEAST_NATS = (0.0, 0.1, 0.2, 0.3, 0.5, 1.0, 3.0, 10.0)
+"""What a follower must save over the training part to stay, one n-gram for each."""
+
+CONTEXT_BYTES, FOLLOWER_BYTES = 12, 4
+"""Of packed tables: key, first follower, float16 back-off; id and float16 share."""
 
 
 def rows() -> list[Row]:
@@ -38,7 +45,7 @@ def rows() -> list[Row]:
             corpora.append(open_corpus(name, lowercase=True))
         measured += [_quality(corpus) for corpus in corpora]
         if name == "tinyshakespeare":
-            measured += _speed(corpora[0])
+            measured += [*_speed(corpora[0]), *_pruning(corpora[0])]
     return measured
 
 
@@ -88,6 +95,26 @@ def _speed(corpus: Corpus) -> list[Row]:
             unit="characters/s",
         ),
     ]
+
+
+def _pruning(corpus: Corpus) -> list[Row]:
+    """Bytes against nats, on the validation part: the test part chooses no threshold."""
+    (train, validation, _), vocab = _encoded(corpus)
+    whole = smooth(count(train, vocab, order=ORDER, endless=True), ORDER)
+    measured = []
+    for least in LEAST_NATS:
+        ngram = prune(whole, least)
+        contexts, followers = len(ngram.backoff), len(ngram.shares)
+        megabytes = (CONTEXT_BYTES * contexts + FOLLOWER_BYTES * followers) / 1e6
+        measured.append(
+            Row(
+                name=f"order {ORDER} pruned at {least:g} nats, validation, nats/character",
+                value=round(float(ngram.score(validation, endless=True).mean()), 4),
+                unit="nats",
+                note=f"{megabytes:.2f} MB packed, {contexts:,} contexts, {followers:,} followers",
+            )
+        )
+    return measured
 
 
 def _stream(ngram: Ngram) -> float:
