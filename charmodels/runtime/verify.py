@@ -21,7 +21,8 @@ STEP_OPERATORS = frozenset(
     Erf Exp Flatten Floor Gather GatherElements Gemm Greater GreaterOrEqual Identity
     LayerNormalization Less LessOrEqual Log LogSoftmax MatMul MatMulInteger Max Min Mod Mul Neg
     Not Or Pow QuantizeLinear Reciprocal ReduceMax ReduceMean ReduceSum Relu Reshape Sigmoid
-    Sign Slice Softmax Softplus Split Sqrt Squeeze Sub Sum Tanh Transpose Unsqueeze Where
+    ScatterElements Sign Slice Softmax Softplus Split Sqrt Squeeze Sub Sum Tanh Transpose Unsqueeze
+    Where
     """.split()
 )
 """Standard operators a step may use: none of them loops."""
@@ -139,7 +140,7 @@ def _element_bytes(path: Path, data_type: int) -> int:
 
     types = onnx.TensorProto
     sizes: dict[int, int] = {types.FLOAT: 4, types.FLOAT16: 2, types.INT64: 8, types.INT32: 4}
-    sizes |= {types.INT8: 1, types.UINT8: 1, types.BOOL: 1}
+    sizes |= {types.INT8: 1, types.UINT8: 1, types.UINT16: 2, types.BOOL: 1}
     if data_type not in sizes:
         raise BundleError(f"{path}: element type {data_type} is not allowed in a step")
     return sizes[data_type]
