@@ -18,7 +18,8 @@ from charmodels.corpus.splitting import split_corpus
 from charmodels.models import CharModel, build_model
 from charmodels.models.torch_step import TorchStep
 from charmodels.runtime import load_bundle
-from charmodels.runtime.generation import State
+from charmodels.runtime.generation import State, Stream, generate_ids
+from charmodels.runtime.sampling import Sampling
 from charmodels.scratch import LSTM, RNN, Adagrad, check_gradients, lstm, rnn
 from charmodels.training.checkpoint import read_run, weights_of, write_run, write_tensors
 from charmodels.training.scratch_update import ScratchUpdater, scratch_of
@@ -164,6 +165,13 @@ def test_a_short_rhyme_is_learned_by_heart(model: RNN | LSTM) -> None:
         gradients, nats, state = model.learn(part[:-1], part[1:], state)
         adagrad.update(gradients)
     assert nats / TIME < 0.1 * np.log(VOCAB), "1 is followed by 2, 4 and 2 again: it remembers"
+
+
+def test_it_writes_by_the_same_loop_as_every_engine(model: RNN | LSTM) -> None:
+    rows = list(generate_ids(model, np.array([2, 3]), 3, sampling=Sampling(), max_chars=9, seed=5))
+    stream = Stream(model, np.array([2, 3]), sampling=Sampling(), max_chars=9, seed=5, row=2)
+    assert list(stream) == rows[2]
+    assert len({tuple(row) for row in rows}) == 3
 
 
 def test_learning_leaves_the_state_it_was_given(model: RNN | LSTM) -> None:
