@@ -6,7 +6,7 @@ from typing import Any, Literal, get_args, get_origin
 
 from charmodels.runtime.errors import SettingError
 
-Arch = Literal["rnn", "gru", "gru_reset_before", "lstm"]
+Arch = Literal["rnn", "gru", "gru_reset_before", "lstm", "mingru", "minlstm", "rglru"]
 Device = Literal["auto", "cpu", "cuda", "mps"]
 Precision = Literal["auto", "float32", "bfloat16"]
 Engine = Literal["torch", "numpy"]
@@ -54,6 +54,9 @@ class ModelConfig:
     """Share of numbers hidden at random while training: of the embedding and of every layer."""
     tied: bool = False
     """Use the embedding as the head's weights too; needs embedding-size = hidden-size."""
+    block: bool = False
+    """Make each layer a residual block: norm, convolution over 4 characters, recurrence with an
+    output gate, then norm and gated MLP; needs embedding-size = hidden-size."""
 
     def __post_init__(self) -> None:
         _require_types(self)
@@ -62,11 +65,12 @@ class ModelConfig:
             flag = name.replace("_", "-")
             _require(least <= value <= 16_384, f"{flag} is {value}; expected {least} to 16,384")
         _require(0 <= self.dropout < 1, f"dropout is {self.dropout}; expected 0 up to 1")
-        _require(
-            not self.tied or self.embedding_size == self.hidden_size,
-            f"tied weights need embedding-size ({self.embedding_size}) = "
-            f"hidden-size ({self.hidden_size})",
-        )
+        for is_set, what in ((self.tied, "tied weights"), (self.block, "blocks")):
+            _require(
+                not is_set or self.embedding_size == self.hidden_size,
+                f"{what} need embedding-size ({self.embedding_size}) = "
+                f"hidden-size ({self.hidden_size})",
+            )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,20 +1,27 @@
 """Every recurrence, held to the same promises: a new one in MODELS is tested before it is known."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import Tensor
 
 from charmodels.config import ModelConfig
-from charmodels.models import MODELS, CharModel, build_model
+from charmodels.models import MODELS, Block, CharModel, build_model
 from charmodels.models.base import TorchState
 from charmodels.runtime.errors import SettingError
 
 VOCAB, BATCH, TIME = 13, 3, 17
+TOLERANCE = 2e-6
 SHAPES = {
     "one-layer": ModelConfig(embedding_size=6, hidden_size=10, dropout=0.5),
     "three-layers": ModelConfig(embedding_size=6, hidden_size=10, layers=3, dropout=0.5),
     "one-hot": ModelConfig(embedding_size=0, hidden_size=10, dropout=0.5),
     "tied": ModelConfig(embedding_size=10, hidden_size=10, tied=True, dropout=0.5),
+    "block": ModelConfig(embedding_size=10, hidden_size=10, block=True, dropout=0.5),
+    "two-tied-blocks": ModelConfig(
+        embedding_size=10, hidden_size=10, layers=2, tied=True, block=True, dropout=0.5
+    ),
 }
 
 
@@ -25,15 +32,7 @@ def arch(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture(params=SHAPES)
 def model(request: pytest.FixtureRequest, arch: str) -> CharModel:
-    shape = SHAPES[request.param]
-    config = ModelConfig(
-        arch=arch,  # type: ignore[arg-type]
-        embedding_size=shape.embedding_size,
-        hidden_size=shape.hidden_size,
-        layers=shape.layers,
-        tied=shape.tied,
-        dropout=shape.dropout,
-    )
+    config = replace(SHAPES[request.param], arch=arch)  # type: ignore[arg-type]
     torch.manual_seed(1)
     model = build_model(VOCAB, config).eval()
     with torch.no_grad():
@@ -55,8 +54,9 @@ def carried(model: CharModel) -> TorchState:
 
 
 def close(a: Tensor, b: Tensor, what: str) -> None:
-    worst = float((a - b).abs().max())
-    assert worst <= 2e-6, f"{what}: worst difference {worst:.1e}"
+    """Equal but for float32's rounding, beside the largest number."""
+    worst = float((a - b).abs().max() / b.abs().max().clamp(min=1))
+    assert worst <= TOLERANCE, f"{what}: worst difference {worst:.1e} of the largest"
 
 
 @pytest.mark.parametrize("start", ["zero", "carried"])
@@ -167,3 +167,31 @@ def test_the_check_would_notice_a_wrong_gate(monkeypatch: pytest.MonkeyPatch) ->
     model = build_model(VOCAB, ModelConfig(embedding_size=6, hidden_size=10)).eval()
     with pytest.raises(AssertionError, match="logits at character"):
         test_steps_equal_the_sequence(model, "zero")
+
+
+def test_the_check_would_notice_a_turned_convolution(monkeypatch: pytest.MonkeyPatch) -> None:
+    right = Block.cell
+
+    def wrong(self: Block, projected: Tensor, state: TorchState) -> tuple[Tensor, TorchState]:
+        said, after = right(self, projected, state)
+        return said, {**after, "conv": after["conv"].flip(1)}
+
+    monkeypatch.setattr(Block, "cell", wrong)
+    model = build_model(VOCAB, SHAPES["block"]).eval()
+    with pytest.raises(AssertionError, match="logits at character 1"):
+        test_steps_equal_the_sequence(model, "zero")
+
+
+def test_a_block_is_as_wide_as_its_line() -> None:
+    expected = r"blocks need embedding-size \(64\) = hidden-size \(160\)"
+    with pytest.raises(SettingError, match=expected):
+        ModelConfig(block=True)
+
+
+def test_a_block_hides_what_it_adds_and_never_the_line() -> None:
+    torch.manual_seed(0)
+    block = Block(MODELS["mingru"](8, 8), dropout=1.0).train()
+    x = torch.randn(BATCH, TIME, 8)
+    state = {"h": torch.zeros(BATCH, 8), "conv": torch.zeros(BATCH, 3, 8)}
+    assert torch.equal(block(x, state)[0], x)
+    assert not torch.equal(block.eval()(x, state)[0], x)

@@ -2,16 +2,24 @@
 
 from charmodels.config import ModelConfig
 from charmodels.models.base import CharModel, Recurrence
+from charmodels.models.block import Block
 from charmodels.models.gru import GRU
 from charmodels.models.gru_reset_before import GRUResetBefore
 from charmodels.models.lstm import LSTM
+from charmodels.models.mingru import MinGRU
+from charmodels.models.minlstm import MinLSTM
+from charmodels.models.rglru import RGLRU
 from charmodels.models.rnn import RNN
+from charmodels.models.scan import LinearRecurrence
 
 MODELS: dict[str, type[Recurrence]] = {
     "rnn": RNN,
     "gru": GRU,
     "gru_reset_before": GRUResetBefore,
     "lstm": LSTM,
+    "mingru": MinGRU,
+    "minlstm": MinLSTM,
+    "rglru": RGLRU,
 }
 """From `arch` to its recurrence: a new one needs a file, a line here and a word in `Arch`."""
 
@@ -19,9 +27,14 @@ __all__ = [
     "GRU",
     "LSTM",
     "MODELS",
+    "RGLRU",
     "RNN",
+    "Block",
     "CharModel",
     "GRUResetBefore",
+    "LinearRecurrence",
+    "MinGRU",
+    "MinLSTM",
     "Recurrence",
     "build_model",
 ]
@@ -29,4 +42,7 @@ __all__ = [
 
 def build_model(vocab: int, config: ModelConfig) -> CharModel:
     """A model with fresh weights (seed torch first to get the same ones again)."""
-    return CharModel(vocab, config, MODELS[config.arch])
+    recurrence = MODELS[config.arch]
+    if not config.block:
+        return CharModel(vocab, config, recurrence)
+    return CharModel(vocab, config, lambda i, hidden: Block(recurrence(i, hidden), config.dropout))

@@ -12,7 +12,7 @@ A state maps names to tensors with batch on axis 0: `h_0` and `c_0` belong to la
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor, nn
@@ -90,7 +90,7 @@ class CharModel(nn.Module):
     Args:
         vocab: how many ids, the boundary included.
         config: sizes, layers, dropout, tying.
-        recurrence: the class of every layer.
+        recurrence: makes every layer, from its input size and hidden size.
 
     Raises:
         SettingError: one-hot with more than MAX_ONE_HOT ids.
@@ -98,7 +98,9 @@ class CharModel(nn.Module):
 
     embedding: nn.Embedding | OneHot
 
-    def __init__(self, vocab: int, config: ModelConfig, recurrence: type[Recurrence]) -> None:
+    def __init__(
+        self, vocab: int, config: ModelConfig, recurrence: Callable[[int, int], Recurrence]
+    ) -> None:
         super().__init__()
         self.vocab, self.config = vocab, config
         if config.embedding_size:
@@ -116,6 +118,9 @@ class CharModel(nn.Module):
         )
         self.head = nn.Linear(config.hidden_size, vocab)
         self.dropout = nn.Dropout(config.dropout)
+        # Blocks hide what they add themselves; the line they add to ends in a norm.
+        self.after_layer = nn.Identity() if config.block else self.dropout
+        self.norm = nn.RMSNorm(config.hidden_size) if config.block else nn.Identity()
         if config.embedding_size:
             nn.init.normal_(self.embedding.weight, std=config.embedding_size**-0.5)
         nn.init.zeros_(self.head.bias)
@@ -141,9 +146,9 @@ class CharModel(nn.Module):
         y = self.dropout(self.embedding(inputs))  # (batch, time, input)
         for i, layer in enumerate(self.recurrences()):
             y, after = layer.forward(y, layer_state(state, i))  # (batch, time, hidden)
-            y = self.dropout(y)
+            y = self.after_layer(y)
             next_state |= {f"{kind}_{i}": value for kind, value in after.items()}
-        return self.head(y), next_state
+        return self.head(self.norm(y)), next_state
 
     def step(self, token: Tensor, state: TorchState) -> tuple[Tensor, TorchState]:
         """Read token (batch,) int64; logits (batch, vocab) and the state after it."""
@@ -157,7 +162,7 @@ class CharModel(nn.Module):
         for i, layer in enumerate(others, start=1):
             y, after = layer.step(y, layer_state(state, i))
             next_state |= {f"{kind}_{i}": value for kind, value in after.items()}
-        return self.head(y), next_state
+        return self.head(self.norm(y)), next_state
 
     def parameter_count(self) -> int:
         """Numbers that training may change."""

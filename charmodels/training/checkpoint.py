@@ -20,7 +20,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from charmodels.config import ModelConfig, TrainConfig
-from charmodels.models import CharModel, build_model
+from charmodels.models import MODELS, CharModel, LinearRecurrence, build_model
 from charmodels.runtime.bundle import Kind
 from charmodels.runtime.errors import RunError
 from charmodels.runtime.vocabulary import Vocabulary
@@ -270,8 +270,11 @@ def read_model(folder: Path, facts: RunFacts | None = None) -> CharModel:
 def _raise_if_too_small(path: Path, facts: RunFacts) -> None:
     """Refuse sizes the file cannot hold before memory is taken for them."""
     config = facts.model
-    # The least of any recurrence: one matrix from the input and one from the memory.
-    first = config.hidden_size * (config.embedding_size + config.hidden_size)
+    # The least of any recurrence: one matrix from the input and one from the memory; where the
+    # gates know no memory, two from the input.
+    is_linear = issubclass(MODELS[config.arch], LinearRecurrence)
+    second = config.embedding_size if is_linear else config.hidden_size
+    first = config.hidden_size * (config.embedding_size + second)
     others = (config.layers - 1) * 2 * config.hidden_size**2
     numbers = len(facts.vocabulary) * config.embedding_size + first + others
     size = path.stat().st_size

@@ -13,6 +13,7 @@ NAMES = (
     "streaming",
     "page",
     "quality",
+    "recurrences",
     "table",
     "scratch",
     "notebooks",
