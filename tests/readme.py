@@ -12,6 +12,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from charmodels.corpus.registry import open_corpus
+from charmodels.corpus.splitting import split_corpus
+from charmodels.recipes import RECIPES
 from charmodels.runtime import Model, load_bundle
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -180,7 +183,25 @@ def notebook_figures(notebook: str) -> str:
         if name.startswith(notebook):
             value = f"{row['value']:.3f} nats" if row["unit"] else f"{row['value']:.1%}"
             lines.append(f"| {name.removeprefix(notebook).strip()} | {value} | {row['note']} |")
-    return "\n".join(lines)
+    return "\n".join([*lines, *(learning_table() if notebook == "001" else [])])
+
+
+def learning_table() -> list[str]:
+    """Training and validation of the long run, every second epoch or so."""
+    path = RESULTS / "seed-prose-log.jsonl"
+    log = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    split = split_corpus(open_corpus(str(RECIPES["seed-prose"].dataset)))
+    per_epoch = len(split.train[0])
+    lines = [
+        "",
+        "| épocas · epochs | CPU s | entrenamiento · training | validación · validation |",
+        "|---|---|---|---|",
+    ]
+    for line in [*log[3::4], log[-1]]:
+        epochs, train = line["chars_seen"] / per_epoch, line["train_nats_per_char"]
+        validation = line["validation_nats_per_char"]
+        lines.append(f"| {epochs:.1f} | {line['seconds']:,.0f} | {train:.3f} | {validation:.3f} |")
+    return lines
 
 
 def blocks() -> dict[str, str]:
