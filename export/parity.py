@@ -1,5 +1,6 @@
 """Do two engines agree? Walk them over the same text and compare every number on the way."""
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -134,8 +135,8 @@ def prove(
     The text is `steps` characters at batch 1, 2 and 5; `restart` as in `compare`, for names.
     """
     ids = np.arange(vocab)
-    walks = [np.stack([ids, ids[::-1]])]
-    walks += [written_tokens(a, steps, batch, restart=restart) for batch in (1, 2, 5)]
-    for tokens in walks:
+    every_id = [np.stack([ids, ids[::-1]])]
+    written = (written_tokens(a, steps, batch, restart=restart) for batch in (1, 2, 5))
+    for tokens in itertools.chain(every_id, written):
         for difference in compare(a, b, tokens, restart=restart):
             yield Proof(tokens.shape[1], len(tokens), difference)

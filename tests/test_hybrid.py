@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from charmodels.config import ModelConfig
-from charmodels.models import MODELS, CharModel, build_model
+from charmodels.models import CharModel, build_model
 from charmodels.models.torch_step import TorchStep
 from charmodels.ngram.automaton import build_automaton
 from charmodels.ngram.mixture import Mixture, fit_weight, mix_nats
@@ -45,7 +45,7 @@ def mixture(folder: Path, arch: str, weight: float) -> tuple[Mixture, CharModel,
     return Mixture(TorchStep(model), build_automaton(ngram), weight), model, bundle
 
 
-@pytest.mark.parametrize("arch", MODELS)
+@pytest.mark.parametrize("arch", ["lstm", "mingru"])
 def test_the_graph_mixes_as_the_engines_do(tmp_path: Path, arch: str) -> None:
     mixed, model, bundle = mixture(tmp_path, arch, 0.4)
     alone = build_step_graph(model, bundle)

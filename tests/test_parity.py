@@ -80,7 +80,12 @@ def write_run_folder(
 
 @pytest.fixture(
     scope="module",
-    params=[(arch, shape) for arch in MODELS for shape in SHAPES],
+    params=[
+        (arch, shape)
+        for arch in MODELS
+        for shape in SHAPES
+        if arch in ("lstm", "gru") or shape in ("1", "2-blocks")  # each export takes seconds
+    ],
     ids="-".join,
 )
 def exported(
@@ -133,9 +138,10 @@ def test_one_weight_changed_a_little_is_caught(
         element = parameter.view(-1)[-1]  # of the last, so rarest, character for embeddings
         with torch.no_grad():
             element.add_(1e-3)
-            proofs = list(prove(TorchStep(model), shipped.step, len(facts.vocabulary), steps=50))
+            proofs = prove(TorchStep(model), shipped.step, len(facts.vocabulary), steps=50)
+            is_noticed = any(not proof.difference.agrees for proof in proofs)
             element.sub_(1e-3)
-        assert not all(p.difference.agrees for p in proofs), f"{name} changed and nobody noticed"
+        assert is_noticed, f"{name} changed and nobody noticed"
 
 
 def test_the_graph_is_what_the_contract_says(
