@@ -87,9 +87,10 @@ class TrainConfig:
     batch_size: int = 64
     """Records (names) or streams (text) read side by side."""
     window: int = 64
-    """Characters of each text stream read between two updates; names are always read whole."""
+    """Characters of each text stream read between two updates; names are always read whole, but
+    with engine numpy as one stream."""
     learning_rate: float = 4e-3
-    """Peak step size of AdamW."""
+    """Peak step size of AdamW; with engine numpy the constant one of Adagrad."""
     warmup: float = 0.02
     """Share of the steps over which the learning rate rises to its peak, then cosine to zero."""
     weight_decay: float = 0.1
@@ -98,7 +99,7 @@ class TrainConfig:
     beta2: float = 0.99
     """AdamW's memory of squared gradients."""
     clip: float = 1.0
-    """Gradients longer than this are shortened to it."""
+    """Gradients longer than this are shortened to it; with engine numpy each number is cut."""
     reset: float = 0.01
     """Chance that a text stream forgets at the start of a window, so that the model also learns
     to begin."""

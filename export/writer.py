@@ -128,7 +128,11 @@ def prove_parity(torch_step: StepModel, shipped: Model, report: Callable[[str], 
         report(f"carried past the end of names, 200 steps: worst {worst:.1e} scaled  agrees")
     wrong = [proof for proof in proofs if not proof.difference.agrees]
     if wrong:
-        raise BundleError(f"torch and onnxruntime disagree, nothing was written: {wrong[0]}")
+        raise BundleError(
+            f"torch and onnxruntime disagree, nothing was written: {wrong[0]}; a model that "
+            "learned too fast magnifies every rounding: train again longer, with a lower "
+            "--learning-rate or a higher --weight-decay"
+        )
 
 
 def _write_weights(path: Path, facts: RunFacts, model: CharModel) -> WeightsFile:

@@ -11,7 +11,7 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from charmodels.__main__ import main
-from charmodels.commands.compare import read_learning
+from charmodels.commands.compare import read_learning, short_names
 from charmodels.config import ModelConfig
 from charmodels.evaluation import reach
 from charmodels.evaluation.plots import draw_curves
@@ -237,3 +237,10 @@ def test_without_validations_there_is_nothing_to_draw(
     assert "no run has a validation in its log yet" in capsys.readouterr().err
     assert main(["compare", str(copy), str(run), "--plot", picture]) == 0
     assert "copy: no validation in its log" in capsys.readouterr().err
+
+
+def test_runs_that_end_alike_are_named_by_what_differs(tmp_path: Path) -> None:
+    alike = tmp_path / "a" / "run", tmp_path / "b" / "run"
+    assert list(short_names(alike)) == ["a/run", "b/run"]
+    assert list(short_names((tmp_path / "x", tmp_path / "y"))) == ["x", "y"]
+    assert list(short_names((tmp_path / "x", tmp_path / "x"))) == ["x"]

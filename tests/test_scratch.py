@@ -99,6 +99,13 @@ def changed(module: ModuleType, right: str, wrong: str) -> ModuleType:
     return broken
 
 
+def test_a_gradient_that_is_zero_has_no_error(model: RNN | LSTM) -> None:
+    """One character from the zero state: the recurrent matrix is multiplied by nothing."""
+    errors = check_gradients(model, np.array([3]), np.array([1]), model.initial_state())
+    assert errors["W_hh" if isinstance(model, RNN) else "W_h"] == 0.0
+    assert max(errors.values()) <= TOLERANCE
+
+
 def test_autograd_finds_the_same_gradients(arch: str) -> None:
     torch_model = build(arch).double()
     scratch = scratch_of(torch_model)
@@ -261,3 +268,19 @@ def test_it_refuses_what_it_does_not_have(
         assert train(corpus, "--out", out, "--engine", "numpy", *flags) == 1
         assert said in capsys.readouterr().err
         assert not out.exists()
+
+
+def test_a_numpy_recipe_keeps_its_engine(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    flags = ("--recipe", "seed-municipios-rnn", "--engine", "torch")
+    assert train("--out", tmp_path / "run", *flags) == 1
+    assert "is for engine numpy; leave --engine out" in capsys.readouterr().err
+
+
+def test_a_numpy_run_that_diverges_says_so_in_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    flags = ("--engine", "numpy", "--learning-rate", "1e38", "--max-steps", "300")
+    assert train(write_names(tmp_path), "--out", tmp_path / "run", *flags) == 1
+    assert "training diverged" in capsys.readouterr().err.splitlines()[-1]

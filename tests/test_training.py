@@ -385,3 +385,12 @@ def test_a_one_hot_run_grows_for_new_characters(tmp_path: Path, names: Path) -> 
     corpus.write_text("".join(f"Ñu {chr(97 + i)}ß\n" for i in range(26)), encoding="utf-8")
     assert train(corpus, "--out", second, "--from", first, "--max-steps", "5") == 0
     assert len(read_run(second).vocabulary) > len(read_run(first).vocabulary)
+
+
+def test_resume_takes_no_other_settings(
+    tmp_path: Path, names: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """They would not be obeyed: the run goes on with its own."""
+    for extra in ((names,), ("--max-steps", "9"), ("--force",), ("--lowercase",)):
+        assert train("--out", tmp_path / "run", "--resume", *extra) == 1
+        assert "leave the other options out" in capsys.readouterr().err

@@ -62,11 +62,14 @@ def _draw(runs: tuple[Path, ...], plot: Path) -> None:
 
 
 def short_names(runs: tuple[Path, ...]) -> dict[str, Path]:
-    """Runs by the last part of their paths, or by all of it where two end alike."""
-    names = [folder.resolve().name for folder in runs]
-    alike = len(set(names)) < len(names)
-    labels = map(str, runs) if alike else names
-    return dict(zip(labels, runs, strict=True))
+    """Runs by the ends of their paths, as long as it takes to tell them apart."""
+    paths = [folder.resolve() for folder in runs]
+    names: list[str] = []
+    for length in range(1, max(len(path.parts) for path in paths) + 1):
+        names = ["/".join(path.parts[-length:]) for path in paths]
+        if len(set(names)) == len(set(paths)):
+            break
+    return dict(zip(names, runs, strict=True))
 
 
 def read_learning(folder: Path) -> Curve:

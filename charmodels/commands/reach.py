@@ -1,6 +1,7 @@
 """`python -m charmodels reach`: how far back the loss of trained runs feels their memory."""
 
 import json
+import math
 import sys
 from pathlib import Path
 
@@ -20,6 +21,8 @@ def reach_command(
         raise RunError("no run given; for example: reach runs/rnn runs/lstm")
     if plot is not None:
         check_picture(plot)
+    if len({read_run(folder).split["hash"] for folder in runs}) > 1:
+        print("these runs read different texts: their curves do not compare", file=sys.stderr)
     curves = {name: _reach_of(folder, distance) for name, folder in short_names(runs).items()}
     if plot is not None:
         distances = range(distance + 1)
@@ -55,4 +58,6 @@ def _reach_of(folder: Path, distance: int) -> list[float]:
         file=sys.stderr,
     )
     curve: list[float] = measure_reach(read_model(folder, facts), ids, distance).tolist()
+    if not all(map(math.isfinite, curve)):
+        raise RunError(f"{folder}: its gradients are no numbers; the training diverged")
     return curve

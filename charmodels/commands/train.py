@@ -27,6 +27,7 @@ def train_command(args: "Train", parse_again: Callable[["Train"], "Train"]) -> i
     The defaults depend on the corpus, which is known only after the first reading.
     """
     if args.resume:
+        _refuse_other_settings(args)
         return _report(args.out, resume_run(args.out), as_json=args.as_json)
     began = Began()
     _refuse_what_is_there(args.out, args.force)
@@ -37,6 +38,10 @@ def train_command(args: "Train", parse_again: Callable[["Train"], "Train"]) -> i
     settings = parse_again(_defaults(args, recipe, corpus, start))
     if start and settings.model != replace(start.model, dropout=settings.model.dropout):
         raise SettingError(f"--from {args.start} decides the model's sizes; leave their flags out")
+    if recipe and recipe.training.engine != settings.training.engine:
+        raise SettingError(
+            f"recipe {args.recipe} is for engine {recipe.training.engine}; leave --engine out"
+        )
     choose_device(wanted_device(settings.training))
     split = split_corpus(corpus, args.split_salt)
     for note in (*corpus.notes, *split.notes):
@@ -54,6 +59,15 @@ def train_command(args: "Train", parse_again: Callable[["Train"], "Train"]) -> i
     return _report(
         args.out, train_run(args.out, facts, corpus, split, start, began), as_json=args.as_json
     )
+
+
+def _refuse_other_settings(args: "Train") -> None:
+    """A run goes on with what it began with: what else was asked for would not be done."""
+    if args != replace(type(args)(out=args.out), resume=True, as_json=args.as_json):
+        raise SettingError(
+            f"--resume goes on with the settings in {args.out / RUN}; leave the other options out, "
+            "or train a new run with --force"
+        )
 
 
 def _refuse_what_is_there(out: Path, force: bool) -> None:

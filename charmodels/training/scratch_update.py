@@ -1,5 +1,6 @@
 """The numpy engine of a run: `charmodels.scratch` moves the weights of a torch model, in place."""
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -74,8 +75,9 @@ class ScratchUpdater:
         """Do one step of `steps`; returns the mean loss in nats per character."""
         inputs, targets = batch.inputs[0].numpy(), batch.targets[0].numpy()
         state: State = self._scratch.initial_state() if batch.fresh[0] else self._carried
-        gradients, nats, self._carried = self._scratch.learn(inputs, targets, state)
-        self._adagrad.update(gradients)
+        with np.errstate(over="ignore", invalid="ignore"):  # the loss is checked, and says it
+            gradients, nats, self._carried = self._scratch.learn(inputs, targets, state)
+            self._adagrad.update(gradients)
         return torch.tensor(nats / len(targets))
 
     def tensors(self) -> dict[str, Tensor]:

@@ -135,6 +135,8 @@ def reopen_corpus(facts: RunFacts, source: str | None = None) -> tuple[Corpus, S
     Raises:
         RunError: the file is not the one the run read.
     """
+    if not (source or facts.corpus["source"]):
+        raise RunError(f"{facts.corpus['name']} was imported and has no corpus of its own")
     lowercase = facts.corpus.get("lowercase") is True
     corpus = open_corpus(source or _findable(facts), facts.kind, lowercase=lowercase)
     if corpus.sha256 != facts.corpus["sha256"]:

@@ -9,11 +9,14 @@ import json
 import subprocess
 import sys
 import time
+import unicodedata
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
+from charmodels.commands.sample import open_model
 from charmodels.corpus.registry import open_corpus
 from charmodels.corpus.splitting import split_corpus
 from charmodels.models import CharModel
@@ -34,7 +37,12 @@ NOTEBOOKS: dict[str, tuple[str, ...]] = {
     "000": ("seed-argentina", "argentina", "seed-argentina-counts", "argentina-counts"),
     "001": ("seed-prose", "biblia"),
     "002": ("seed-alphabet", "seed-alphabet-recall"),
-    "003": ("seed-municipios-rnn", "seed-municipios-lstm", "municipios"),
+    "003": (
+        "seed-municipios-rnn",
+        "seed-municipios-rnn-gentle",
+        "seed-municipios-lstm",
+        "municipios",
+    ),
     "004": ("seed-dinosaurs", "dinosaurs"),
 }
 """Which recipes belong to each."""
@@ -118,7 +126,32 @@ def _mended(notebook: str, recipe: str) -> list[Row]:
             found.append(Row(name=f"{name}: {key}", value=figures[key], unit=""))
     if recipe == "seed-prose":
         found += _epochs(source)
+    if recipe.endswith("-counts"):
+        found += _accent_twins(name, source, recipe)
     return found
+
+
+def _accent_twins(name: str, source: Path, recipe: str) -> list[Row]:
+    """The table spells one name with and without accents: how many held-out names are such twins.
+
+    What the others cost is the figure that no twin helps.
+    """
+    corpus = open_corpus(str(RECIPES[recipe].dataset), lowercase=RECIPES[recipe].lowercase)
+    split, model = split_corpus(corpus), open_model(source)
+    known = {_folded(each) for each in split.train}
+    others = [each for each in split.test if _folded(each) not in known]
+    nats = np.concatenate([model.score(each) for each in others])
+    twins = 1 - len(others) / len(split.test)
+    return [
+        Row(name=f"{name}: held-out names in training but for accents", value=twins, unit=""),
+        Row(name=f"{name}: the other held-out names", value=float(nats.mean()), unit="nats"),
+    ]
+
+
+def _folded(name: str) -> str:
+    """Its letters and spaces, without accents."""
+    apart = unicodedata.normalize("NFD", name)
+    return "".join(c for c in apart if c.isalpha() or c == " ")
 
 
 def _epochs(run: Path) -> list[Row]:
