@@ -26,12 +26,11 @@ def build_hybrid_graph(
     for node in alone.graph.node:
         node.output[:] = [_inside(name) for name in node.output]
         node.input[:] = [_inside(name) for name in node.input]
-    shares = [graph.weight(n, np.array(w, np.float32)) for n, w in _weights(weight).items()]
-    judged = graph.node("Softmax", _inside("logits"), axis=-1)
-    mixed = graph.node(
-        "Add", graph.node("Mul", chances, shares[0]), graph.node("Mul", judged, shares[1])
-    )
-    graph.node("Log", mixed, name="logits")
+    own = graph.weight("weight", np.array(weight, np.float32))
+    others = graph.weight("others", np.array(1 - weight, np.float32))
+    known = graph.node("Mul", chances, own)  # (batch, vocab)
+    judged = graph.node("Mul", graph.node("Softmax", _inside("logits"), axis=-1), others)
+    graph.node("Log", graph.node("Add", known, judged), name="logits")
     contexts = (automaton.order - 1,)
     return finish_graph(
         [*alone.graph.node, *graph.nodes],
@@ -45,7 +44,3 @@ def build_hybrid_graph(
 def _inside(name: str) -> str:
     """The network's own scores are no longer the graph's."""
     return "network.logits" if name == "logits" else name
-
-
-def _weights(weight: float) -> dict[str, float]:
-    return {"weight": weight, "others": 1 - weight}
