@@ -85,6 +85,8 @@ class Sample:
     """Keep the likeliest characters until their probabilities sum to p."""
     min_p: float | None = None
     """Drop characters less likely than this share of the likeliest one."""
+    balance: float | None = None
+    """-1 hears the network alone, 0 both as fitted, 1 the n-gram alone; for models with both."""
     max_chars: int | None = None
     """New characters of each text at most."""
     seed: int | None = None

@@ -1,44 +1,61 @@
-"""A network and an n-gram in one step graph: both read the token, their probabilities are mixed."""
+"""A network and an n-gram in one step graph: both read the token, their scores are weighed."""
 
 import numpy as np
 import onnx
 
 from charmodels.ngram.automaton import Automaton
+from charmodels.runtime.balance import MIX, MIX_SIZE
 from charmodels.runtime.bundle import Bundle
-from export.ngram_graph import INT64, Nodes, batch_of, finish_graph, write_ngram
+from charmodels.runtime.sampling import Floats
+from export.ngram_graph import FLOAT, INT64, Nodes, batch_of, finish_graph, write_ngram
 
 
 def build_hybrid_graph(
-    network: onnx.ModelProto, automaton: Automaton, weight: float, bundle: Bundle
+    network: onnx.ModelProto, automaton: Automaton, weights: Floats, bundle: Bundle
 ) -> onnx.ModelProto:
-    """The step of a `Mixture` as a checked ONNX model.
+    """The step of a `Hybrid` as a checked ONNX model.
 
     Args:
         network: the network's step, as `build_step_graph` gives it; it is left as it is.
         automaton: the n-gram.
-        weight: of the n-gram, 0 to 1.
-        bundle: whose facts go into the metadata; its states are the network's, then n_0.
+        weights: (order, 2) of network and n-gram, by the length of the longest context ever seen.
+        bundle: whose facts go into the metadata; its states are the network's, n_0 and mix_0.
     """
     graph = Nodes(prefix="ngram.")
-    chances = write_ngram(graph, automaton)
+    log_chances, contexts = write_ngram(graph, automaton)
     alone = onnx.ModelProto()
     alone.CopyFrom(network)
     for node in alone.graph.node:
         node.output[:] = [_inside(name) for name in node.output]
         node.input[:] = [_inside(name) for name in node.input]
-    own = graph.weight("weight", np.array(weight, np.float32))
-    others = graph.weight("others", np.array(1 - weight, np.float32))
-    known = graph.node("Mul", chances, own)  # (batch, vocab)
-    judged = graph.node("Mul", graph.node("Softmax", _inside("logits"), axis=-1), others)
-    graph.node("Log", graph.node("Add", known, judged), name="logits")
-    contexts = (automaton.order - 1,)
+    _weigh(graph, contexts, log_chances, weights)
+    size = automaton.order - 1
     return finish_graph(
         [*alone.graph.node, *graph.nodes],
-        [*alone.graph.input, batch_of("n_0", INT64, *contexts)],
-        [*alone.graph.output, batch_of("next_n_0", INT64, *contexts)],
+        [*alone.graph.input, batch_of("n_0", INT64, size), batch_of(MIX, FLOAT, MIX_SIZE)],
+        [
+            *alone.graph.output,
+            batch_of("next_n_0", INT64, size),
+            batch_of(f"next_{MIX}", FLOAT, MIX_SIZE),
+        ],
         [*alone.graph.initializer, *graph.weights],
         bundle,
     )
+
+
+def _weigh(graph: Nodes, contexts: str, log_chances: str, weights: Floats) -> None:
+    """Both scores by their weights for this length of context, as the balance moves them."""
+    graph.weight("weights", weights.astype(np.float32))
+    known = graph.node("Sign", contexts)  # a context that is there has shorter ones
+    longest = graph.node("ReduceSum", known, graph.whole(1), keepdims=0)
+    own = graph.node("Gather", graph.prefix + "weights", longest)  # (batch, 2)
+    scale, shift = graph.split(MIX, 1, 1, MIX_SIZE - 1)
+    moved = graph.node("Add", own, graph.node("Mul", own, scale))
+    of_network, of_ngram = graph.split(graph.node("Add", moved, shift), 1, 1, 1)
+    judged = graph.node("Mul", _inside("logits"), of_network)
+    known = graph.node("Mul", log_chances, of_ngram)
+    graph.node("Add", judged, known, name="logits")
+    graph.node("Identity", MIX, name=f"next_{MIX}")
 
 
 def _inside(name: str) -> str:

@@ -11,15 +11,17 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from charmodels.ngram.automaton import Automaton
 from charmodels.runtime.bundle import METADATA_KEY, Bundle
 from charmodels.runtime.generation import Array
+from charmodels.runtime.vocabulary import Ids
 from export.step_graph import OPSET
 
-INT64, FLOAT = TensorProto.INT64, TensorProto.FLOAT
+INT32, INT64, FLOAT = TensorProto.INT32, TensorProto.INT64, TensorProto.FLOAT
 
 
 @dataclass
@@ -47,13 +49,16 @@ class Nodes:
         self.nodes.append(helper.make_node(operator, list(inputs), [name], **attributes))
         return name
 
-    def look_up(self, table: str, at: str) -> str:
-        """The whole numbers of a table of this graph, of whatever type, at places (any,)."""
-        return self.node("Cast", self.node("Gather", self.prefix + table, at), to=INT64)
+    def look_up(self, table: str, at: str, kind: int) -> str:
+        """The numbers of a packed table of this graph at places (any,), as `kind`."""
+        return self.node("Cast", self.node("Gather", self.prefix + table, at), to=kind)
 
-    def columns(self, matrix: str, start: int, end: int) -> str:
-        """Columns `start` to `end` - 1 of (batch, any)."""
-        return self.node("Slice", matrix, self.whole(start), self.whole(end), self.whole(1))
+    def split(self, value: str, axis: int, *sizes: int) -> tuple[str, ...]:
+        """Pieces of these sizes along an axis."""
+        names = tuple(f"{self.prefix}split_{len(self.nodes)}_{i}" for i in range(len(sizes)))
+        whole = self.whole(*sizes)
+        self.nodes.append(helper.make_node("Split", [value, whole], names, axis=axis))
+        return names
 
 
 def build_ngram_graph(automaton: Automaton, bundle: Bundle) -> onnx.ModelProto:
@@ -63,7 +68,7 @@ def build_ngram_graph(automaton: Automaton, bundle: Bundle) -> onnx.ModelProto:
     Outputs: logits float32 (batch, vocab), log-probabilities in nats; next_n_0 as n_0.
     """
     graph = Nodes(prefix="")
-    graph.node("Log", write_ngram(graph, automaton), name="logits")
+    write_ngram(graph, automaton, log_chances="logits")
     contexts = (automaton.order - 1,)
     return finish_graph(
         graph.nodes,
@@ -99,67 +104,79 @@ def batch_of(name: str, kind: int, *shape: int) -> onnx.ValueInfoProto:
     return helper.make_tensor_value_info(name, kind, ["batch", *shape])
 
 
-def write_ngram(graph: Nodes, automaton: Automaton) -> str:
-    """Write a step from `token` and `n_0` to `next_n_0`; gives its chances (batch, vocab)."""
-    small = np.uint8 if len(automaton.anywhere) <= 256 else np.uint16
-    graph.weight("from_nothing", automaton.from_nothing.astype(np.int32))
-    graph.weight("first", automaton.first[:-1].astype(np.int32))
-    graph.weight("size", np.diff(automaton.first).astype(np.uint16))
-    graph.weight("symbols", automaton.symbols.astype(small))
-    graph.weight("leads_to", automaton.leads_to.astype(np.int32))
-    contexts = _move(graph, automaton)
-    return _chances(graph, automaton, contexts)
+def write_ngram(graph: Nodes, automaton: Automaton, log_chances: str = "") -> tuple[str, str]:
+    """Write a step from `token` and `n_0` to `next_n_0`.
+
+    Returns:
+        The names of the log-probabilities (batch, vocab), nats, which is `log_chances` where that
+        is given, and of the contexts (batch, order - 1), int32.
+    """
+    shorter = automaton.first[automaton.shorter_nodes]  # followers that lead to longer contexts
+    # A trailing axis of one, so that what is gathered stands ready beside the followers.
+    graph.weight("from_nothing", automaton.from_nothing[:, None].astype(np.int32))
+    graph.weight("first", automaton.first[:-1, None].astype(np.int32))
+    graph.weight("size", _small(np.diff(automaton.first)[:, None]))
+    graph.weight("symbols", _small(automaton.symbols))
+    contexts = _move(graph, automaton, int(shorter))
+    graph.node("Cast", contexts, to=INT64, name="next_n_0")
+    return graph.node("Log", _chances(graph, automaton, contexts), name=log_chances), contexts
 
 
-def _move(graph: Nodes, automaton: Automaton) -> str:
+def _small(table: Ids | npt.NDArray[np.int32]) -> Array:
+    """Whole numbers from 0 in as few bytes as hold them all."""
+    return table.astype(np.min_scalar_type(int(table.max())))
+
+
+def _move(graph: Nodes, automaton: Automaton, shorter: int) -> str:
     """The contexts after the token: each old one with it, where that was ever seen."""
-    single = graph.node("Unsqueeze", graph.look_up("from_nothing", "token"), graph.whole(1))
+    single = graph.node("Gather", graph.prefix + "from_nothing", "token")  # (batch, 1)
     if automaton.order == 2:
-        return graph.node("Identity", single, name="next_n_0")
-    old = graph.columns("n_0", 0, automaton.order - 2)  # the longest cannot grow
-    follower, there = _followers(graph, automaton, old)
+        return single
+    leads_to = graph.weight("leads_to", automaton.leads_to[:shorter].astype(np.int32))
+    old, _ = graph.split("n_0", 1, automaton.order - 2, 1)  # the longest cannot grow
+    follower, there = _followers(graph, automaton, old, shorter)
     token = graph.node("Reshape", "token", graph.whole(-1, 1, 1))
-    same = graph.node("Equal", graph.look_up("symbols", follower), token)
+    same = graph.node("Equal", graph.look_up("symbols", follower, INT64), token)
     hit = graph.node("And", same, there)  # (batch, lengths - 1, widest), one of them at most
-    leads = graph.node("Where", hit, graph.look_up("leads_to", follower), graph.whole(0))
+    leads = graph.node("Gather", leads_to, follower)
+    leads = graph.node("Where", hit, leads, graph.weight("nowhere", np.zeros(1, np.int32)))
     longer = graph.node("ReduceSum", leads, graph.whole(2), keepdims=0)
-    return graph.node("Concat", single, longer, axis=1, name="next_n_0")
+    return graph.node("Concat", single, longer, axis=1)
 
 
 def _chances(graph: Nodes, automaton: Automaton, contexts: str) -> str:
     """What each context gives its followers, by what all longer ones leave: (batch, vocab)."""
     lengths = automaton.order - 1
-    shares = graph.weight("shares", automaton.shares.astype(np.float32))
-    log_backoff = graph.weight("log_backoff", automaton.log_backoff.astype(np.float32))
+    graph.weight("shares", automaton.shares.astype(np.float16))
+    graph.weight("log_backoff", automaton.log_backoff[:, None].astype(np.float16))
     anywhere = graph.weight("anywhere", automaton.anywhere.astype(np.float32))
-    # Column j of the product is what the lengths above j leave; column 0 is what all of them do.
-    above = graph.weight("above", np.tril(np.ones((lengths, lengths + 1), np.float32)))
-    left = graph.node("MatMul", graph.node("Gather", log_backoff, contexts), above)
-    left = graph.node("Exp", left)  # (batch, lengths + 1)
-    follower, there = _followers(graph, automaton, contexts)
+    # Row j of the product is what the lengths above j leave; row 0 is what all of them do.
+    above = graph.weight("above", np.triu(np.ones((lengths + 1, lengths), np.float32)))
+    log_backoff = graph.look_up("log_backoff", contexts, FLOAT)  # (batch, lengths, 1)
+    left = graph.node("Exp", graph.node("MatMul", above, log_backoff))
+    by_all, to_each = graph.split(left, 1, 1, lengths)
+    follower, there = _followers(graph, automaton, contexts, len(automaton.symbols))
     nothing = graph.weight("nothing", np.zeros(1, np.float32))
-    share = graph.node("Where", there, graph.node("Gather", shares, follower), nothing)
-    to_each = graph.node("Unsqueeze", graph.columns(left, 1, lengths + 1), graph.whole(2))
+    share = graph.node("Where", there, graph.look_up("shares", follower, FLOAT), nothing)
     share = graph.node("Mul", share, to_each)  # (batch, lengths, widest)
     flat = graph.whole(0, -1)
     return graph.node(
         "ScatterElements",
-        graph.node("Mul", graph.columns(left, 0, 1), anywhere),
-        graph.node("Reshape", graph.look_up("symbols", follower), flat),
+        graph.node("Mul", graph.node("Reshape", by_all, flat), anywhere),
+        graph.node("Reshape", graph.look_up("symbols", follower, INT64), flat),
         graph.node("Reshape", share, flat),
         axis=1,
         reduction="add",
     )
 
 
-def _followers(graph: Nodes, automaton: Automaton, contexts: str) -> tuple[str, str]:
+def _followers(graph: Nodes, automaton: Automaton, contexts: str, known: int) -> tuple[str, str]:
     """Places of the followers of contexts (batch, lengths), and which of them are real.
 
-    Each (batch, lengths, widest); what is not real stands for some follower or other.
+    Each (batch, lengths, widest); what is not real stands for some of the first `known` followers.
     """
-    reach = graph.weight("reach", np.arange(automaton.widest))
-    start = graph.node("Unsqueeze", graph.look_up("first", contexts), graph.whole(2))
-    size = graph.node("Unsqueeze", graph.look_up("size", contexts), graph.whole(2))
-    last = graph.whole(len(automaton.symbols) - 1)
+    reach = graph.weight("reach", np.arange(automaton.widest, dtype=np.int32))
+    start = graph.node("Gather", graph.prefix + "first", contexts)  # (batch, lengths, 1)
+    last = graph.weight(f"last_{known}", np.array(known - 1, np.int32))
     follower = graph.node("Min", graph.node("Add", start, reach), last)
-    return follower, graph.node("Less", reach, size)
+    return follower, graph.node("Less", reach, graph.look_up("size", contexts, INT32))

@@ -57,7 +57,8 @@ def compare(a: StepModel, b: StepModel, tokens: Ids, *, restart: bool = False) -
     for step, token in enumerate(tokens):
         if restart:
             begins = token == BOUNDARY_ID
-            state_a, state_b = _afresh(state_a, begins), _afresh(state_b, begins)
+            state_a = _afresh(state_a, a.initial_state(batch), begins)
+            state_b = _afresh(state_b, b.initial_state(batch), begins)
         logits_a, state_a = a.step(token, state_a)
         logits_b, state_b = b.step(token, state_b)
         outputs_a, outputs_b = {"logits": logits_a, **state_a}, {"logits": logits_b, **state_b}
@@ -69,10 +70,10 @@ def compare(a: StepModel, b: StepModel, tokens: Ids, *, restart: bool = False) -
     return sorted(worst.values(), key=lambda difference: list(outputs_a).index(difference.output))
 
 
-def _afresh(state: State, begins: npt.NDArray[np.bool_]) -> State:
-    """The state with zeros in the rows that begin."""
+def _afresh(state: State, first: State, begins: npt.NDArray[np.bool_]) -> State:
+    """The state, as it was at first in the rows that begin."""
     return {
-        name: np.where(begins.reshape(-1, *[1] * (value.ndim - 1)), value.dtype.type(0), value)
+        name: np.where(begins.reshape(-1, *[1] * (value.ndim - 1)), first[name], value)
         for name, value in state.items()
     }
 
@@ -121,7 +122,7 @@ def written_tokens(
     for step in range(steps):
         tokens[step] = token
         if restart:
-            state = _afresh(state, token == BOUNDARY_ID)
+            state = _afresh(state, model.initial_state(batch), token == BOUNDARY_ID)
         logits, state = model.step(token, state)
         token = pick(logits, drawn[:, step], Sampling(), may_end=restart)
     return tokens

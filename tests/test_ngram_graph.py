@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from charmodels.ngram.automaton import Automaton, build_automaton
 from charmodels.ngram.counting import MAX_ORDER, MIN_ORDER, count
 from charmodels.ngram.ngram import Ngram
+from charmodels.ngram.packing import pack
 from charmodels.ngram.smoothing import smooth
 from charmodels.runtime import Model, load_bundle
 from charmodels.runtime.bundle import STEP, Bundle, Kind, StateSpec, write_bundle
@@ -31,7 +32,7 @@ def learn(folder: Path, kind: Kind, order: int) -> tuple[Ngram, Vocabulary]:
     vocabulary = Vocabulary.of(records)
     ids = [vocabulary.encode(record) for record in records]
     counts = count(ids, len(vocabulary), order=order, endless=kind == "text")
-    return smooth(counts, order), vocabulary
+    return pack(smooth(counts, order), 10**9).ngram, vocabulary
 
 
 def write_ngram(folder: Path, kind: Kind, order: int, automaton: Automaton | None = None) -> Path:

@@ -38,7 +38,7 @@ def sample_command(args: "Sample") -> int:
         raise SettingError(f"count is {count}: several texts need --print0 or --json between them")
     seed = args.seed if args.seed is not None else secrets.randbelow(2**31)
     settings = SamplingSettings()
-    for name in ("temperature", "top_k", "top_p", "min_p"):
+    for name in ("temperature", "top_k", "top_p", "min_p", "balance"):
         if (value := getattr(args, name)) is not None:
             settings[name] = value
     texts = model.generate_each(

@@ -44,6 +44,8 @@ class Automaton:
     """(nodes,) What each context leaves to the shorter one, nats."""
     order: int
     """Characters of an n-gram."""
+    shorter_nodes: int
+    """Nodes of fewer than order - 1 characters, the empty context included."""
 
     @property
     def widest(self) -> int:
@@ -113,4 +115,5 @@ def build_automaton(ngram: Ngram) -> Automaton:
         leads_to=leads_to[rooted:],
         log_backoff=log_backoff,
         order=trie.order,
+        shorter_nodes=trie.levels[-2],
     )

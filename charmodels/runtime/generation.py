@@ -11,6 +11,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 import numpy.typing as npt
 
+from charmodels.runtime.balance import balanced
 from charmodels.runtime.sampling import (
     Floats,
     Ids,
@@ -121,7 +122,7 @@ class Stream(Iterator[int]):
     ) -> None:
         """Read `beginning` (time,) after `memory`; `endless` texts never emit the boundary."""
         memory = memory or Memory(model.initial_state())
-        self._walker = walk(model, memory.state)
+        self._walker = walk(model, balanced(memory.state, sampling.balance))
         self._unread = [memory.token, *beginning.tolist()]
         self._token, self._logits = np.zeros(1, dtype=np.int64), np.empty((1, 0), np.float32)
         self._sampling, self._seed, self._row = sampling, seed, np.array([row])
@@ -172,7 +173,7 @@ def generate_ids(
     endless: bool = False,
 ) -> Iterator[list[int]]:
     """Yield `count` rows of new ids, in order; row i is what `Stream` gives for (seed, row=i)."""
-    walker = walk(model, model.initial_state())
+    walker = walk(model, balanced(model.initial_state(), sampling.balance))
     for token in (BOUNDARY_ID, *beginning):
         logits = walker.advance(np.array([token]))
     first, state = logits.copy(), walker.state()

@@ -39,6 +39,7 @@ class SamplingSettings(TypedDict, total=False):
     top_k: int
     top_p: float
     min_p: float
+    balance: float
 
 
 class Prediction(NamedTuple):

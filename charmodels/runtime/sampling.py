@@ -41,12 +41,16 @@ class Sampling:
     """Keep the likeliest characters until their probabilities sum to p (nucleus sampling)."""
     min_p: float = 0.0
     """Drop characters less likely than this share of the likeliest one."""
+    balance: float = 0.0
+    """Of a model with an n-gram: -1 hears the network alone, 0 both as fitted, 1 the n-gram alone;
+    0 is all there is for other models."""
 
     def __post_init__(self) -> None:
         _require("temperature", self.temperature, 0.0, 10.0)
         _require("top-k", self.top_k, 0, 1_000_000)
         _require("top-p", self.top_p, 0.0, 1.0)
         _require("min-p", self.min_p, 0.0, 1.0)
+        _require("balance", self.balance, -1.0, 1.0)
 
     @property
     def filters(self) -> bool:
