@@ -10,6 +10,7 @@ Arch = Literal["rnn", "gru", "gru_reset_before", "lstm", "mingru", "minlstm", "r
 Device = Literal["auto", "cpu", "cuda", "mps"]
 Precision = Literal["auto", "float32", "bfloat16"]
 Engine = Literal["torch", "numpy"]
+NgramChoice = Literal["auto", "none"]
 
 DEFAULT_SECONDS = 90.0
 """The budget when none is given, CPU seconds."""
@@ -120,6 +121,11 @@ class TrainConfig:
     precision: Precision = "auto"
     """Of the matrix products; auto takes bfloat16 where the processor multiplies it natively.
     Weights, validation and export are float32 always."""
+    ngram: NgramChoice = "none"
+    """auto also counts an n-gram and weighs it with the network: better where there is little to
+    learn from. It knows parts of the list by heart: none for a list that is private."""
+    ngram_bytes: int = 4_000_000
+    """Of the n-gram's tables at most; pruned until they fit."""
     threads: int = 1
     """CPU threads of torch. One is safe: two on a busy two-core machine ran 40 times slower."""
 
@@ -134,7 +140,14 @@ class TrainConfig:
             flag = name.replace("_", "-")
             is_number = value is None or (value > 0 and math.isfinite(value))
             _require(is_number, f"{flag} is {value}; expected more than 0")
-        for name in ("batch_size", "window", "validations", "patience", "threads"):
+        for name in (
+            "batch_size",
+            "window",
+            "validations",
+            "patience",
+            "threads",
+            "ngram_bytes",
+        ):
             value = getattr(self, name)
             _require(value >= 1, f"{name.replace('_', '-')} is {value}; expected 1 or more")
         for name in ("learning_rate", "clip"):

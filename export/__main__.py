@@ -24,6 +24,9 @@ class Export:
     """Replace the bundle that is there."""
     weights: bool = True
     """Add the trainable weights in float16 (half as large as the graph), for train --from."""
+    ngram: bool = True
+    """Ship the run's n-gram with the network. It knows parts of the list by heart: leave it out
+    where the list is private."""
     check: Path | None = None
     """Verify this bundle: hashes, structure, golden logits. Works without torch."""
     inspect: Path | None = None
@@ -91,6 +94,7 @@ def _export(run_folder: Path, out: Path, args: Export) -> int:
         out,
         force=args.force,
         weights=args.weights,
+        ngram=args.ngram,
         report=lambda line: print(line, file=sys.stderr if args.as_json else sys.stdout),
     )
     size = sum(file.stat().st_size for file in out.iterdir())

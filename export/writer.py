@@ -1,5 +1,6 @@
 """From a run folder to a bundle folder, proven before it is renamed into place."""
 
+import math
 import shutil
 import tempfile
 from collections.abc import Callable
@@ -11,7 +12,6 @@ import numpy as np
 
 from charmodels.evaluation.report import read_evaluation
 from charmodels.models import CharModel
-from charmodels.models.torch_step import TorchStep
 from charmodels.runtime.bundle import (
     STEP,
     WEIGHTS,
@@ -31,8 +31,10 @@ from charmodels.training.checkpoint import (
     weights_of,
     write_tensors,
 )
+from charmodels.training.mixing import read_expert
 from charmodels.training.train import speaking_model
 from export.check import check_bundle
+from export.hybrid_graph import build_hybrid_graph
 from export.parity import prove, written_tokens
 from export.step_graph import OPSET, build_step_graph
 
@@ -45,6 +47,7 @@ def export_run(
     *,
     force: bool = False,
     weights: bool = True,
+    ngram: bool = True,
     report: Callable[[str], None] = print,
 ) -> Path:
     """Write the bundle of a run's best model; nothing appears at `out` unless parity holds.
@@ -54,6 +57,8 @@ def export_run(
         out: the bundle's folder, which must not exist unless `force`.
         force: replace a bundle that is there.
         weights: add the trainable weights (float16), so that others can train on from the bundle.
+        ngram: weigh the run's n-gram with the network, where it has one; without it the bundle
+            knows no record by heart that the network does not.
         report: told each line of the parity table.
 
     Raises:
@@ -63,14 +68,22 @@ def export_run(
     _refuse_to_overwrite(out, force)
     facts = read_run(run)
     model = read_model(run, facts)
-    bundle = describe(facts, model, read_evaluation(run))
-    graph = build_step_graph(model, bundle).SerializeToString()
+    expert = read_expert(run, len(facts.vocabulary))
+    evaluation = read_evaluation(run)
+    if expert and not ngram:
+        facts, expert, evaluation = of_network_alone(facts), None, {}
+    trained = speaking_model(facts, model, expert)
+    bundle = describe(facts, trained, model, evaluation)
+    step_graph = build_step_graph(model, bundle)
+    if expert:
+        step_graph = build_hybrid_graph(step_graph, expert.ngram, expert.weights, bundle)
+    graph = step_graph.SerializeToString()
     out.parent.mkdir(parents=True, exist_ok=True)
     aside = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
     try:
         write_bundle(aside, bundle, {STEP: graph}, OPSET)
         shipped = load_bundle(aside)
-        prove_parity(TorchStep(model), shipped, report)
+        prove_parity(trained.step, shipped, report)
         bundle = replace(bundle, golden=make_golden(shipped))
         if weights:
             bundle = replace(bundle, weights=_write_weights(aside / WEIGHTS, facts, model))
@@ -83,9 +96,23 @@ def export_run(
     return out
 
 
-def describe(facts: RunFacts, model: CharModel, evaluation: dict[str, Any]) -> Bundle:
+def of_network_alone(facts: RunFacts) -> RunFacts:
+    """The facts of a run as if it had no n-gram: the network's own figures, and no other."""
+    metrics = dict(facts.metrics or {})
+    for name in ("validation_nats_per_char", "nats_per_char"):
+        if (own := metrics.pop(f"network_{name}", None)) is not None:
+            metrics[name] = own
+    if "bits_per_char" in metrics:
+        metrics["bits_per_char"] = round(metrics["nats_per_char"] / math.log(2), 5)
+    kept = {name: value for name, value in metrics.items() if not name.startswith("ngram_")}
+    return replace(facts, training=replace(facts.training, ngram="none"), metrics=kept)
+
+
+def describe(
+    facts: RunFacts, trained: Model, model: CharModel, evaluation: dict[str, Any]
+) -> Bundle:
     """What the bundle says of its model and of where it comes from."""
-    bundle = speaking_model(facts, model).bundle
+    bundle = trained.bundle
     corpus = facts.corpus  # named one by one: its source, a path of the maker's machine, stays
     about: dict[str, Any] = {
         k: corpus[k] for k in ("title", "language", "licence", "credit") if k in corpus

@@ -12,6 +12,7 @@ from charmodels.ngram.automaton import Automaton, build_automaton
 from charmodels.ngram.counting import MAX_ORDER, MIN_ORDER, count
 from charmodels.ngram.ngram import Ngram
 from charmodels.ngram.packing import pack
+from charmodels.ngram.pruning import prune
 from charmodels.ngram.smoothing import smooth
 from charmodels.runtime import Model, load_bundle
 from charmodels.runtime.bundle import STEP, Bundle, Kind, StateSpec, write_bundle
@@ -76,13 +77,14 @@ def test_an_automaton_says_what_its_ngram_says(tmp_path: Path, kind: Kind, order
     st.lists(st.lists(st.integers(1, 4), min_size=1, max_size=8), min_size=1, max_size=12),
     st.integers(MIN_ORDER, 5),
     st.booleans(),
+    st.sampled_from([0.0, 0.5, 1.0, 2.0]),
     st.lists(st.integers(0, 4), min_size=1, max_size=20),
 )
 def test_they_agree_on_any_corpus(
-    records: list[list[int]], order: int, endless: bool, tokens: list[int]
+    records: list[list[int]], order: int, endless: bool, least_nats: float, tokens: list[int]
 ) -> None:
     ids = [np.array(record) for record in (records[:1] if endless else records)]
-    ngram = smooth(count(ids, 5, order=order, endless=endless), order)
+    ngram = prune(smooth(count(ids, 5, order=order, endless=endless), order), least_nats)
     assert_same(ngram, build_automaton(ngram), tokens)
 
 

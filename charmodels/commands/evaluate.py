@@ -10,8 +10,8 @@ from charmodels.corpus.reading import Corpus
 from charmodels.corpus.registry import DATASETS, open_corpus
 from charmodels.corpus.splitting import Split, split_corpus
 from charmodels.evaluation.measure import measure
-from charmodels.evaluation.report import write_evaluation
-from charmodels.runtime.bundle import Kind, sha256_of
+from charmodels.evaluation.report import sha256_of_weights, write_evaluation
+from charmodels.runtime.bundle import Kind
 from charmodels.runtime.errors import CorpusError, RunError
 from charmodels.runtime.model import Model, load_bundle
 
@@ -41,7 +41,7 @@ def evaluate_command(
 def _evaluate_run(
     folder: Path, corpus: str | None, window: int | None
 ) -> tuple[dict[str, Any], Split]:
-    from charmodels.training.checkpoint import MODEL, read_run
+    from charmodels.training.checkpoint import read_run
 
     facts = read_run(folder)
     if facts.metrics is None:
@@ -50,7 +50,7 @@ def _evaluate_run(
             f"finish with: python -m charmodels train --out {folder} --resume"
         )
     split = _split_of_run(facts, corpus)
-    weights = sha256_of(folder / MODEL) if (folder / MODEL).is_file() else ""
+    weights = sha256_of_weights(folder)
     measured = _measure(open_model(folder), split, window)
     if corpus is None:
         write_evaluation(folder, measured, weights)

@@ -22,11 +22,10 @@ def open_model(source: Path) -> Model:
         RunError: a run without weights.
     """
     if (source / "run.json").is_file():
-        from charmodels.training.checkpoint import read_model, read_run
-        from charmodels.training.train import speaking_model
+        from charmodels.training.checkpoint import read_run
+        from charmodels.training.train import read_speaker
 
-        facts = read_run(source)
-        return speaking_model(facts, read_model(source, facts))
+        return read_speaker(source, read_run(source))
     return load_bundle(source)
 
 

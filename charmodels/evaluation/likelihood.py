@@ -4,7 +4,7 @@ Names: every character and the end mark, each name from the zero state. Text: on
 zero state with the state carried to the end.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -61,6 +61,32 @@ def text_nats_side_by_side(
         losses, state = _losses(model, tokens[:, start : start + _CHUNK + 1], state)
         parts.append(losses)
     return np.concatenate(parts, axis=1)[:, warm_up:].ravel()
+
+
+def scores(
+    model: CharModel, records: Sequence[Ids], *, endless: bool, batch_size: int = 256
+) -> Iterator[npt.NDArray[np.float32]]:
+    """Logits for every character that `records` pay for, in their order, a piece at a time.
+
+    Each piece is (chars, vocab): a stretch of an endless text, or whole names with their end marks.
+    """
+    model.eval()
+    device = model.head.weight.device
+    with torch.inference_mode():
+        if endless:
+            tokens = torch.from_numpy(np.concatenate([[BOUNDARY_ID], *records]))[None, :-1]
+            state = model.initial_state(1)
+            for start in range(0, tokens.shape[1], _CHUNK):
+                logits, state = model(tokens[:, start : start + _CHUNK].to(device), state)
+                yield logits[0].float().cpu().numpy()
+            return
+        for start in range(0, len(records), batch_size):
+            names = [torch.from_numpy(name) for name in records[start : start + batch_size]]
+            padded = torch.nn.utils.rnn.pad_sequence(names, batch_first=True)
+            tokens = torch.nn.functional.pad(padded, (1, 0), value=BOUNDARY_ID).to(device)
+            logits, _ = model(tokens, model.initial_state(len(names)))
+            rows = zip(logits.float().cpu().numpy(), names, strict=True)
+            yield np.concatenate([row[: len(name) + 1] for row, name in rows])
 
 
 def _losses(model: CharModel, tokens: Ids, state: TorchState) -> tuple[Floats, TorchState]:

@@ -1,6 +1,6 @@
 """`evaluation.json` in a run folder: what `evaluate` measured, for the bundle's card to carry.
 
-It belongs to the weights that were measured: their sha256 stands in it.
+It belongs to the weights that were measured: their sha256 stands in it, and the n-gram's.
 """
 
 import json
@@ -29,8 +29,6 @@ def read_evaluation(run: Path) -> dict[str, Any]:
     Raises:
         RunError: the file is broken.
     """
-    from charmodels.training.checkpoint import MODEL
-
     path = run / EVALUATION
     if not path.is_file():
         return {}
@@ -46,5 +44,12 @@ def read_evaluation(run: Path) -> dict[str, Any]:
             f"{path}: expected an object; measure again with: python -m charmodels evaluate {run}"
         )
     measured_weights = facts.pop(_WEIGHTS, None)
-    is_of_these = (run / MODEL).is_file() and measured_weights == sha256_of(run / MODEL)
-    return facts if is_of_these else {}
+    return facts if measured_weights and measured_weights == sha256_of_weights(run) else {}
+
+
+def sha256_of_weights(run: Path) -> str:
+    """Of the network's weights, and after a space of the n-gram's tables where there are some."""
+    from charmodels.training.checkpoint import MODEL
+    from charmodels.training.mixing import NGRAM
+
+    return " ".join(sha256_of(run / name) for name in (MODEL, NGRAM) if (run / name).is_file())

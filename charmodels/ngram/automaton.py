@@ -10,7 +10,6 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from charmodels.ngram.counting import find
 from charmodels.ngram.ngram import Ngram
 from charmodels.runtime.generation import State
 from charmodels.runtime.sampling import Floats, Logits
@@ -93,16 +92,6 @@ def build_automaton(ngram: Ngram) -> Automaton:
     trie, vocab = ngram.trie, ngram.trie.vocab
     rooted = int(trie.first[1])  # followers of the empty context, which `anywhere` has
     from_nothing = np.maximum(trie.extend(np.zeros(vocab, np.int64), np.arange(vocab)), 0)
-    leads_to = np.zeros(len(trie.symbols), dtype=np.int64)
-    leads_to[:rooted] = from_nothing[trie.symbols[:rooted]]
-    for length in range(1, trie.order - 1):
-        nodes = np.arange(trie.levels[length], trie.levels[length + 1])
-        begin, end = trie.first[trie.levels[length]], trie.first[trie.levels[length + 1]]
-        node = nodes.repeat(np.diff(trie.first[trie.levels[length] : trie.levels[length + 1] + 1]))
-        shorter, older = trie.keys[node - 1] // vocab, trie.keys[node - 1] % vocab
-        same = find(trie.followed, shorter * vocab + trie.symbols[begin:end])  # always there
-        grown = trie.extend(leads_to[same], older)
-        leads_to[begin:end] = np.where(leads_to[same] > 0, np.maximum(grown, 0), 0)
     first = np.concatenate([[0], trie.first[1:] - rooted])
     log_backoff = np.log(ngram.backoff)
     log_backoff[0] = 0.0
@@ -112,7 +101,7 @@ def build_automaton(ngram: Ngram) -> Automaton:
         first=first,
         symbols=trie.symbols[rooted:],
         shares=ngram.shares[rooted:],
-        leads_to=leads_to[rooted:],
+        leads_to=trie.leads_to[rooted:],
         log_backoff=log_backoff,
         order=trie.order,
         shorter_nodes=trie.levels[-2],

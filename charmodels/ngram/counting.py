@@ -56,6 +56,32 @@ class Trie:
         pairs: Ids = nodes * self.vocab + self.symbols
         return pairs
 
+    @cached_property
+    def leads_to(self) -> Ids:
+        """int64 (followers,) The node of the context and its follower, 0 where that is none."""
+        leads = np.zeros(len(self.symbols), dtype=np.int64)
+        symbols = np.arange(self.vocab)
+        singles = np.maximum(self.extend(np.zeros(self.vocab, np.int64), symbols), 0)
+        leads[: self.first[1]] = singles[self.symbols[: self.first[1]]]
+        for length in range(1, self.order - 1):
+            level = slice(*self.first[list(self.levels[length : length + 2])])
+            node = self.followed[level] // self.vocab
+            grown = self.extend(leads[self.in_shorter[level]], self.keys[node - 1] % self.vocab)
+            leads[level] = np.where(leads[self.in_shorter[level]] > 0, np.maximum(grown, 0), 0)
+        return leads
+
+    @cached_property
+    def in_shorter(self) -> Ids:
+        """int64 (followers,) Where the context without its oldest character has the same follower.
+
+        Those of the empty context have themselves.
+        """
+        rooted = int(self.first[1])
+        node, symbol = np.divmod(self.followed[rooted:], self.vocab)
+        found = find(self.followed, self.keys[node - 1] // self.vocab * self.vocab + symbol)
+        assert (found >= 0).all(), "a follower that the shorter context does not have"
+        return np.concatenate([np.arange(rooted), found])
+
     def extend(self, nodes: Ids, older: npt.NDArray[np.integer[Any]]) -> Ids:
         """The nodes (any,) with one character older (any,); -1 where that was never seen."""
         found = find(self.keys, nodes * self.vocab + older)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+import numpy.typing as npt
 
 from charmodels.ngram.counting import Trie, find, places
 from charmodels.runtime.generation import State
@@ -87,6 +88,22 @@ class Ngram:
         cell = row.repeat(sizes) * vocab + self.trie.symbols[follower]
         chances = np.bincount(cell, given, minlength=batch * vocab).reshape(batch, vocab)
         return chances + left[:, :1] * self.anywhere
+
+    def read(
+        self, stream: npt.NDArray[np.int32], place: Ids
+    ) -> tuple[npt.NDArray[np.float32], Ids]:
+        """What is expected at places of a stream, both as `counting.places` gives them.
+
+        Returns:
+            Log-probabilities float32 (chars, vocab), nats; the length of the longest context ever
+            seen (chars,).
+        """
+        back = np.arange(self.order - 1, 0, -1)
+        recent = stream[np.maximum(place[:, None] - back, 0)].astype(np.int64)
+        ended = np.cumsum((recent == BOUNDARY_ID)[:, ::-1], axis=1)[:, ::-1] > 0
+        recent[ended] = BOUNDARY_ID  # what was before the last boundary is forgotten
+        nodes = self.contexts(recent)
+        return np.log(self.chances(nodes)).astype(np.float32), (nodes >= 0).sum(axis=1) - 1
 
     def score(self, records: Sequence[Ids], *, endless: bool) -> Floats:
         """Nats of every character of `records`, end marks of names included, float64 (chars,)."""

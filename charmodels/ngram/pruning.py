@@ -18,33 +18,32 @@ import itertools
 from dataclasses import replace
 
 import numpy as np
+import numpy.typing as npt
 
-from charmodels.ngram.counting import find
+from charmodels.ngram.counting import Trie
 from charmodels.ngram.ngram import Ngram
 from charmodels.runtime.sampling import Floats
+
+Flags = npt.NDArray[np.bool_]
 
 
 def prune(ngram: Ngram, least_nats: float) -> Ngram:
     """The n-gram with those followers only that save `least_nats` over the training part.
 
-    The empty context keeps all; a context stays for its followers or for a longer one's. Prunes
-    what `smooth` made; pruned once more it would not know what to compare with.
+    Others stay that these need: the same follower of the shorter context, and the followers by
+    which a context that stays is reached. The empty context keeps all. Prunes what `smooth` made;
+    pruned once more it would not know what to compare with.
     """
     trie = ngram.trie
     node = trie.followed // trie.vocab  # (followers,)
     chance, shorter = _chances(ngram)
     without = (ngram.backoff[node] + ngram.shares) * shorter
     saved = ngram.seen[node] * chance * np.log(chance / without)
-    keep = (saved >= least_nats) | (node == 0)
-
-    nodes = len(ngram.backoff)
-    left = np.bincount(node[keep], minlength=nodes)  # followers of each node
-    parent = trie.keys // trie.vocab  # of each node but the first
-    stays = left > 0
-    for start, end in reversed(list(itertools.pairwise(trie.levels[1:]))):  # longest first
-        stays[parent[start - 1 : end - 1][stays[start:end]]] = True
+    keep, stays = _needed(trie, (saved >= least_nats) | (node == 0))
     number = np.cumsum(stays) - 1  # of the nodes that stay, among them
-    keys = number[parent] * trie.vocab + trie.keys % trie.vocab
+    keys = number[trie.keys // trie.vocab] * trie.vocab + trie.keys % trie.vocab
+    nodes = len(stays)
+    left = np.bincount(node[keep], minlength=nodes)  # followers of each node
     freed = np.bincount(node[~keep], ngram.shares[~keep], minlength=nodes)
     pruned = replace(
         trie,
@@ -56,16 +55,34 @@ def prune(ngram: Ngram, least_nats: float) -> Ngram:
     return Ngram(pruned, ngram.shares[keep], (ngram.backoff + freed)[stays], ngram.seen[stays])
 
 
+def _needed(trie: Trie, keep: Flags) -> tuple[Flags, Flags]:
+    """Followers (followers,) to keep for those wanted, and the nodes (nodes,) that then stay."""
+    keep, stays = keep.copy(), np.zeros(len(trie.first) - 1, dtype=np.bool_)
+    leads_to = trie.leads_to
+    reached_by = np.zeros(len(stays), dtype=np.int64)  # the follower that leads to each node
+    reached_by[leads_to] = np.arange(len(leads_to))
+    stays[0] = True
+    for length in reversed(range(1, trie.order)):
+        level = slice(*trie.levels[length : length + 2])
+        followers = slice(*trie.first[list(trie.levels[length : length + 2])])
+        kept = np.flatnonzero(keep[followers]) + followers.start
+        stays[trie.followed[kept] // trie.vocab] = True
+        keep[trie.in_shorter[kept]] = True
+        there = np.flatnonzero(stays[level]) + level.start
+        stays[trie.keys[there - 1] // trie.vocab] = True
+        by = reached_by[there]
+        keep[by[leads_to[by] == there]] = True
+    return keep, stays
+
+
 def _chances(ngram: Ngram) -> tuple[Floats, Floats]:
     """Of each follower: its probability after its context, and after the shorter one."""
     trie, vocab = ngram.trie, ngram.trie.vocab
     ends = trie.first[list(trie.levels)]  # of the followers of each length
     chance, shorter = np.empty(ends[-1]), np.full(ends[-1], 1 / vocab)
     for start, end in itertools.pairwise(ends):
-        node, symbol = np.divmod(trie.followed[start:end], vocab)
+        node = trie.followed[start:end] // vocab
         if start:
-            in_shorter = find(trie.followed, trie.keys[node - 1] // vocab * vocab + symbol)
-            assert (in_shorter >= 0).all(), "pruned before: prune the whole n-gram by more"
-            shorter[start:end] = chance[in_shorter]
+            shorter[start:end] = chance[trie.in_shorter[start:end]]
         chance[start:end] = ngram.shares[start:end] + ngram.backoff[node] * shorter[start:end]
     return chance, shorter

@@ -104,11 +104,12 @@ def make_plan(
     device: torch.device,
     clock: Clock,
     validate: Callable[[], object],
+    reserve: float = 0.0,
 ) -> Plan:
     """Turn the budget into steps once; the model is left as it was.
 
     A budget in seconds is measured on a copy: a few steps in each precision that may be used, and
-    one validation.
+    one validation. `reserve` seconds of it are left for what comes after the last step.
     """
     enough = math.inf
     if config.max_epochs is not None:
@@ -127,7 +128,7 @@ def make_plan(
         start = clock.seconds()
         validate()
         validations = config.validations * (clock.seconds() - start)
-        left = budget * _SPARE - clock.seconds() - validations
+        left = budget * _SPARE - clock.seconds() - validations - reserve
         steps = max(1, int(left / best.seconds_per_step))
     steps = int(min(steps, enough))
     return Plan(

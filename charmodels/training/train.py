@@ -20,8 +20,11 @@ from charmodels.evaluation.likelihood import name_nats, text_nats, text_nats_sid
 from charmodels.evaluation.report import EVALUATION
 from charmodels.models import CharModel, build_model
 from charmodels.models.torch_step import TorchStep
+from charmodels.ngram.hybrid import Hybrid
+from charmodels.runtime.balance import MIX, MIX_SIZE
 from charmodels.runtime.bundle import Bundle, StateSpec
 from charmodels.runtime.errors import RunError
+from charmodels.runtime.generation import StepModel
 from charmodels.runtime.model import Model
 from charmodels.runtime.sampling import Sampling
 from charmodels.runtime.vocabulary import Ids, Vocabulary
@@ -32,11 +35,22 @@ from charmodels.training.checkpoint import (
     RUN,
     STATE,
     RunFacts,
+    read_model,
     read_run,
     write_run,
 )
 from charmodels.training.display import TrainingDisplay
 from charmodels.training.loop import Progress, Trainer
+from charmodels.training.mixing import (
+    NGRAM,
+    Expert,
+    Mixed,
+    mix,
+    mixed_nats,
+    read_expert,
+    seconds_to_mix,
+    write_expert,
+)
 from charmodels.training.plan import (
     Began,
     budget_clock,
@@ -179,7 +193,13 @@ def train_run(
     validate = _validator(facts, validation)
     if facts.plan is None:
         plan = make_plan(
-            model, batches, facts.training, device, clock, lambda: validate and validate(model)
+            model,
+            batches,
+            facts.training,
+            device,
+            clock,
+            lambda: validate and validate(model),
+            reserve=seconds_to_mix(facts.training, batches.chars_per_epoch),
         )
         facts = replace(facts, plan=plan)
         write_run(folder, facts)
@@ -191,11 +211,20 @@ def train_run(
     with display:
         display.say(_opening(facts, model))
         progress = trainer.run()
+        if progress.stopped and facts.training.ngram == "auto":
+            display.say("counting the n-gram and weighing it with the network ...")
     if progress.stopped:
-        facts = replace(facts, metrics=_metrics(facts, model, progress))
+        mixed = None
+        if facts.training.ngram == "auto":
+            most = facts.training.ngram_bytes
+            mixed = mix(model, most, train, validation, endless=facts.kind == "text")
+            write_expert(folder, mixed.expert)
+            progress = replace(progress, seconds=clock.seconds(), wall_seconds=wall.seconds())
+        metrics = _metrics(model, progress) | (mixed.metrics if mixed else {})
         if facts.read_test and split.test:
-            tested = _test_metrics(facts, model, [encode(record) for record in split.test])
-            facts = replace(facts, metrics={**(facts.metrics or {}), **tested})
+            test = [encode(record) for record in split.test]
+            metrics |= _test_metrics(facts, model, mixed, test)
+        facts = replace(facts, metrics=metrics)
         write_run(folder, facts)
     return Outcome(facts, progress)
 
@@ -220,7 +249,7 @@ def resume_run(folder: Path) -> Outcome:
 
 def remove_run(folder: Path) -> None:
     """Remove a run's own files and nothing else, for --force."""
-    for name in (RUN, LOG, STATE, MODEL, EVALUATION):
+    for name in (RUN, LOG, STATE, MODEL, NGRAM, EVALUATION):
         (folder / name).unlink(missing_ok=True)
 
 
@@ -261,7 +290,7 @@ def _nats_per_char(model: CharModel, names: list[Ids]) -> float:
     return float(name_nats(model, names).sum() / sum(len(name) + 1 for name in names))
 
 
-def _metrics(facts: RunFacts, model: CharModel, progress: Progress) -> dict[str, Any]:
+def _metrics(model: CharModel, progress: Progress) -> dict[str, Any]:
     held_out = math.isfinite(progress.best_nats)
     return {
         "parameters": model.parameter_count(),
@@ -275,30 +304,53 @@ def _metrics(facts: RunFacts, model: CharModel, progress: Progress) -> dict[str,
     }
 
 
-def _test_metrics(facts: RunFacts, model: CharModel, test: list[Ids]) -> dict[str, Any]:
-    if facts.kind == "text":
+def _test_metrics(
+    facts: RunFacts, model: CharModel, mixed: Mixed | None, test: list[Ids]
+) -> dict[str, Any]:
+    endless, alone = facts.kind == "text", {}
+    if mixed:
+        together, network = mixed_nats(model, mixed, test, endless=endless)
+        nats = float(together.mean())
+        alone = {"network_nats_per_char": round(float(network.mean()), 5)}
+    elif endless:
         nats = float(text_nats(model, test[0]).mean())
     else:
         nats = _nats_per_char(model, test)
-    return {"nats_per_char": round(nats, 5), "bits_per_char": round(nats / math.log(2), 5)}
+    return {"nats_per_char": round(nats, 5), "bits_per_char": round(nats / math.log(2), 5), **alone}
 
 
-def speaking_model(facts: RunFacts, model: CharModel) -> Model:
+def read_speaker(folder: Path, facts: RunFacts) -> Model:
+    """The best model of a run, its n-gram with it, as it would be shipped.
+
+    Raises:
+        RunError: the run has no weights yet, or its files are broken.
+    """
+    expert = read_expert(folder, len(facts.vocabulary))
+    return speaking_model(facts, read_model(folder, facts), expert)
+
+
+def speaking_model(facts: RunFacts, model: CharModel, expert: Expert | None = None) -> Model:
     """A torch model with everything a bundle would know, for samples and parity."""
     longest = int(facts.corpus["longest"])
+    step: StepModel = TorchStep(model)
+    states = state_specs(model)
+    if expert:
+        step = Hybrid(step, expert.ngram, expert.weights)
+        contexts = StateSpec("n_0", (expert.ngram.order - 1,), "int64")
+        states = (*states, contexts, StateSpec(MIX, (MIX_SIZE,), "float32"))
     bundle = Bundle(
         kind=facts.kind,
         vocabulary=facts.vocabulary,
-        states=state_specs(model),
+        states=states,
         sampling=Sampling(temperature=0.7 if facts.kind == "text" else 0.8),
         max_chars=500 if facts.kind == "text" else min(longest + longest // 2, 1_000),
         metrics=facts.metrics or {},
     )
-    return Model(TorchStep(model), bundle)
+    return Model(step, bundle)
 
 
 def state_specs(model: CharModel) -> tuple[StateSpec, ...]:
-    """The model's states as a bundle lists them."""
+    """The network's states as a bundle lists them."""
     return tuple(
         StateSpec(name, tuple(value.shape[1:]), str(value.dtype).removeprefix("torch."))
         for name, value in model.initial_state().items()
