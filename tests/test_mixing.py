@@ -1,0 +1,163 @@
+"""A run with an n-gram: chosen on validation, kept in its folder, shipped or left out."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from charmodels.__main__ import main
+from charmodels.corpus.splitting import split_corpus
+from charmodels.runtime import Model, load_bundle
+from charmodels.runtime.errors import RunError
+from charmodels.training.checkpoint import read_model, read_run, read_tensors, write_tensors
+from charmodels.training.mixing import NGRAM, _some, read_expert
+from charmodels.training.train import read_speaker, reopen_corpus, speaking_model
+from export.__main__ import main as export
+from tests.runs import TINY, run_json, write_names, write_text
+
+
+def train(folder: Path, corpus: Path, *more: str) -> Path:
+    out = folder / "run"
+    flags = (*TINY, "--max-steps", "60", "--validations", "3", "--ngram", "auto", *more)
+    assert main(["train", str(corpus), "--out", str(out), *flags]) == 0
+    return out
+
+
+@pytest.fixture(scope="module")
+def names(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("names")
+    return train(folder, write_names(folder))
+
+
+@pytest.fixture(scope="module")
+def text(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("text")
+    return train(folder, write_text(folder), "--kind", "text")
+
+
+def paid_by_steps(model: Model, run: Path) -> float:
+    split = reopen_corpus(read_run(run))[1]
+    return float(np.concatenate([model.score(record) for record in split.test]).mean())
+
+
+@pytest.mark.parametrize("kind", ["names", "text"])
+def test_the_figures_are_those_of_the_model_that_speaks(kind: str, names: Path, text: Path) -> None:
+    run = names if kind == "names" else text
+    facts = read_run(run)
+    metrics = run_json(run)["metrics"]
+    alone = speaking_model(facts, read_model(run, facts))
+    assert paid_by_steps(read_speaker(run, facts), run) == pytest.approx(
+        metrics["nats_per_char"], abs=2e-5
+    )
+    assert paid_by_steps(alone, run) == pytest.approx(metrics["network_nats_per_char"], abs=2e-5)
+    assert metrics["nats_per_char"] < metrics["network_nats_per_char"] - 0.1
+    best = min(metrics[f"{who}_validation_nats_per_char"] for who in ("network", "ngram"))
+    assert metrics["validation_nats_per_char"] < best
+    assert metrics["ngram_bytes"] < 60_000
+
+
+def test_what_is_shipped_is_what_was_trained(names: Path, tmp_path: Path) -> None:
+    out = tmp_path / "bundle"
+    assert export([str(names), "--out", str(out)]) == 0
+    shipped, trained = load_bundle(out), read_speaker(names, read_run(names))
+    assert shipped.generate(20, seed=5) == trained.generate(20, seed=5)
+    assert shipped.score("Villa Luz") == pytest.approx(trained.score("Villa Luz"), abs=1e-5)
+    assert [state.name for state in shipped.bundle.states][-2:] == ["n_0", "mix_0"]
+    tables = run_json(names)["metrics"]["ngram_bytes"]
+    network = tmp_path / "network"
+    assert export([str(names), "--out", str(network), "--no-ngram"]) == 0
+    grown = (out / "step.onnx").stat().st_size - (network / "step.onnx").stat().st_size
+    assert tables < grown < tables + 8_000, "the graph's nodes, and its tables as counted"
+
+
+def test_without_the_ngram_no_figure_of_it_is_told(names: Path, tmp_path: Path) -> None:
+    out = tmp_path / "bundle"
+    assert main(["evaluate", str(names)]) == 0
+    assert export([str(names), "--out", str(out), "--no-ngram"]) == 0
+    told = json.loads((out / "bundle.json").read_text(encoding="utf-8"))
+    own = run_json(names)["metrics"]
+    assert told["metrics"]["nats_per_char"] == own["network_nats_per_char"]
+    assert not any("ngram" in name for name in told["metrics"])
+    assert paid_by_steps(load_bundle(out), names) == pytest.approx(
+        told["metrics"]["nats_per_char"], abs=2e-5
+    )
+
+
+def test_killed_before_the_ngram_a_run_still_ends_whole(names: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(names, run)
+    facts = run_json(run)
+    expected = facts["metrics"] | {"seconds": 0, "wall_seconds": 0}
+    (run / "run.json").write_text(json.dumps(facts | {"metrics": None}), encoding="utf-8")
+    (run / NGRAM).unlink()
+    assert main(["train", "--out", str(run), "--resume"]) == 0
+    assert run_json(run)["metrics"] | {"seconds": 0, "wall_seconds": 0} == expected
+    assert (run / NGRAM).read_bytes() == (names / NGRAM).read_bytes()
+
+
+def test_bytes_are_kept_to(tmp_path: Path) -> None:
+    corpus = write_text(tmp_path)
+    run = train(tmp_path, corpus, "--kind", "text", "--ngram-bytes", "3000", "--no-test")
+    metrics = run_json(run)["metrics"]
+    assert metrics["ngram_bytes"] <= 3_000
+    assert metrics["ngram_pruned_nats"] > 0
+
+
+def test_nothing_held_out_still_gives_an_ngram(tmp_path: Path) -> None:
+    path = tmp_path / "few.txt"
+    path.write_text("Ana\nAnabel\nEva\nEvelin\nLuz\n", encoding="utf-8")
+    run = train(tmp_path, path)
+    model = read_speaker(run, read_run(run))
+    assert set(model.generate(30, balance=1, temperature=0.3)) & {"Ana", "Eva", "Anabel", "Luz"}
+
+
+BREAKS = {
+    "leads_to": lambda table: table + 10**6,
+    "symbols": lambda table: table - 100,
+    "first": lambda table: table.flip(0),
+    "from_nothing": lambda table: table[:-1],
+    "anywhere": lambda table: table * torch.nan,
+    "shares": lambda table: table.float(),
+    "log_backoff": lambda table: table - torch.inf,
+    "weights": lambda table: table[:-1],
+}
+
+
+@pytest.mark.parametrize("name", [*BREAKS, "order", "file", "missing"])
+def test_a_broken_file_is_refused(names: Path, tmp_path: Path, name: str) -> None:
+    tensors, facts = read_tensors(names / NGRAM)
+    if name in BREAKS:
+        tensors[name] = BREAKS[name](tensors[name])
+    elif name == "missing":
+        del tensors["shares"]
+    elif name == "order":
+        facts["order"] = "nine"
+    write_tensors(tmp_path / NGRAM, tensors, facts)
+    if name == "file":
+        (tmp_path / NGRAM).write_bytes(b"junk")
+    vocab = len(read_run(names).vocabulary)
+    with pytest.raises(RunError, match=NGRAM):
+        read_expert(tmp_path, vocab)
+    assert read_expert(names, vocab) is not None
+    assert read_expert(tmp_path / "nowhere", vocab) is None
+
+
+def test_some_of_the_records(names: Path) -> None:
+    records = [np.arange(4), np.arange(2), np.arange(5)]  # 5, 3 and 6 characters with their ends
+    for chars, count in ((0, 1), (5, 1), (7, 1), (8, 2), (13, 2), (14, 3), (99, 3)):
+        assert len(_some(records, chars, endless=False)) == count, chars
+    assert len(_some(records[2:], 3, endless=True)[0]) == 3
+
+
+def test_the_ngram_has_not_read_the_test_part(names: Path) -> None:
+    facts = read_run(names)
+    split = split_corpus(reopen_corpus(facts)[0])
+    model = read_speaker(names, facts)
+    nats = {
+        part: np.concatenate([model.score(name) for name in getattr(split, part)]).mean()
+        for part in ("validation", "test")
+    }
+    assert nats["validation"] < nats["test"], "it has read the one and not the other"
