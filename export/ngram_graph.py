@@ -11,17 +11,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from charmodels.ngram.automaton import Automaton
 from charmodels.runtime.bundle import METADATA_KEY, Bundle
 from charmodels.runtime.generation import Array
-from charmodels.runtime.vocabulary import Ids
 from export.step_graph import OPSET
 
-INT32, INT64, FLOAT = TensorProto.INT32, TensorProto.INT64, TensorProto.FLOAT
+INT64, FLOAT = TensorProto.INT64, TensorProto.FLOAT
 
 
 @dataclass
@@ -111,72 +109,74 @@ def write_ngram(graph: Nodes, automaton: Automaton, log_chances: str = "") -> tu
         The names of the log-probabilities (batch, vocab), nats, which is `log_chances` where that
         is given, and of the contexts (batch, order - 1), int32.
     """
-    shorter = automaton.first[automaton.shorter_nodes]  # followers that lead to longer contexts
-    # A trailing axis of one, so that what is gathered stands ready beside the followers.
-    graph.weight("from_nothing", automaton.from_nothing[:, None].astype(np.int32))
-    graph.weight("first", automaton.first[:-1, None].astype(np.int32))
-    graph.weight("size", _small(np.diff(automaton.first)[:, None]))
-    graph.weight("symbols", _small(automaton.symbols))
-    contexts = _move(graph, automaton, int(shorter))
+    single = automaton.from_nothing[:, None]  # with an axis of one for the length
+    graph.weight("from_nothing", single.astype(np.int32))
+    graph.weight("first", automaton.first.astype(np.int32))
+    symbols = np.append(automaton.symbols, 0)  # the last follower is nobody: see _followers
+    graph.weight("symbols", symbols.astype(np.min_scalar_type(len(automaton.anywhere) - 1)))
+    contexts = _move(graph, automaton)
     graph.node("Cast", contexts, to=INT64, name="next_n_0")
     return graph.node("Log", _chances(graph, automaton, contexts), name=log_chances), contexts
 
 
-def _small(table: Ids | npt.NDArray[np.int32]) -> Array:
-    """Whole numbers from 0 in as few bytes as hold them all."""
-    return table.astype(np.min_scalar_type(int(table.max())))
-
-
-def _move(graph: Nodes, automaton: Automaton, shorter: int) -> str:
+def _move(graph: Nodes, automaton: Automaton) -> str:
     """The contexts after the token: each old one with it, where that was ever seen."""
     single = graph.node("Gather", graph.prefix + "from_nothing", "token")  # (batch, 1)
     if automaton.order == 2:
         return single
-    leads_to = graph.weight("leads_to", automaton.leads_to[:shorter].astype(np.int32))
+    shorter = int(automaton.first[automaton.shorter_nodes])  # followers that lead anywhere
+    table = np.append(automaton.leads_to[:shorter], 0).astype(np.int32)
+    leads_to = graph.weight("leads_to", table)
     old, _ = graph.split("n_0", 1, automaton.order - 2, 1)  # the longest cannot grow
-    follower, there = _followers(graph, automaton, old, shorter)
+    each = graph.node("Unsqueeze", old, graph.whole(2))  # (batch, lengths - 1, 1)
+    reach = graph.weight("reach", np.arange(automaton.widest, dtype=np.int32))
+    one = graph.weight("one_wide", np.array(1, np.int64))
+    follower = _followers(graph, each, one, reach, shorter)  # (batch, lengths - 1, widest)
     token = graph.node("Reshape", "token", graph.whole(-1, 1, 1))
-    same = graph.node("Equal", graph.look_up("symbols", follower, INT64), token)
-    hit = graph.node("And", same, there)  # (batch, lengths - 1, widest), one of them at most
-    leads = graph.node("Gather", leads_to, follower)
-    leads = graph.node("Where", hit, leads, graph.weight("nowhere", np.zeros(1, np.int32)))
+    hit = graph.node("Equal", graph.look_up("symbols", follower, INT64), token)  # at most one
+    nowhere = graph.weight("nowhere", np.zeros(1, np.int32))
+    leads = graph.node("Where", hit, graph.node("Gather", leads_to, follower), nowhere)
     longer = graph.node("ReduceSum", leads, graph.whole(2), keepdims=0)
     return graph.node("Concat", single, longer, axis=1)
 
 
 def _chances(graph: Nodes, automaton: Automaton, contexts: str) -> str:
-    """What each context gives its followers, by what all longer ones leave: (batch, vocab)."""
-    lengths = automaton.order - 1
-    graph.weight("shares", automaton.shares.astype(np.float16))
-    graph.weight("log_backoff", automaton.log_backoff[:, None].astype(np.float16))
+    """What each context gives its followers, by what all longer ones leave: (batch, vocab).
+
+    The followers of all contexts stand in one row, `widest` places for each.
+    """
+    lengths, widest = automaton.order - 1, automaton.widest
+    graph.weight("shares", np.append(automaton.shares, 0).astype(np.float16))
+    graph.weight("log_backoff", automaton.log_backoff.astype(np.float16))
     anywhere = graph.weight("anywhere", automaton.anywhere.astype(np.float32))
-    # Row j of the product is what the lengths above j leave; row 0 is what all of them do.
-    above = graph.weight("above", np.triu(np.ones((lengths + 1, lengths), np.float32)))
-    log_backoff = graph.look_up("log_backoff", contexts, FLOAT)  # (batch, lengths, 1)
-    left = graph.node("Exp", graph.node("MatMul", above, log_backoff))
-    by_all, to_each = graph.split(left, 1, 1, lengths)
-    follower, there = _followers(graph, automaton, contexts, len(automaton.symbols))
-    nothing = graph.weight("nothing", np.zeros(1, np.float32))
-    share = graph.node("Where", there, graph.look_up("shares", follower, FLOAT), nothing)
-    share = graph.node("Mul", share, to_each)  # (batch, lengths, widest)
-    flat = graph.whole(0, -1)
+    # Column 0 of the product is what all contexts leave, the others what the lengths above do.
+    above = np.tril(np.ones((lengths, lengths), np.float32), -1).repeat(widest, axis=1)
+    above = np.concatenate([np.ones((lengths, 1), np.float32), above], axis=1)
+    log_backoff = graph.look_up("log_backoff", contexts, FLOAT)  # (batch, lengths)
+    left = graph.node("Exp", graph.node("MatMul", log_backoff, graph.weight("above", above)))
+    by_all, to_each = graph.split(left, 1, 1, lengths * widest)
+    places = graph.weight("places", np.arange(lengths).repeat(widest))
+    each = graph.node("Gather", contexts, places, axis=1)  # (batch, lengths * widest)
+    reach = graph.weight("reach_flat", np.tile(np.arange(widest, dtype=np.int32), lengths))
+    one = graph.weight("one", np.array(1, np.int32))
+    follower = _followers(graph, each, one, reach, len(automaton.symbols))
     return graph.node(
         "ScatterElements",
-        graph.node("Mul", graph.node("Reshape", by_all, flat), anywhere),
-        graph.node("Reshape", graph.look_up("symbols", follower, INT64), flat),
-        graph.node("Reshape", share, flat),
+        graph.node("Mul", by_all, anywhere),
+        graph.look_up("symbols", follower, INT64),
+        graph.node("Mul", graph.look_up("shares", follower, FLOAT), to_each),
         axis=1,
         reduction="add",
     )
 
 
-def _followers(graph: Nodes, automaton: Automaton, contexts: str, known: int) -> tuple[str, str]:
-    """Places of the followers of contexts (batch, lengths), and which of them are real.
+def _followers(graph: Nodes, contexts: str, one: str, reach: str, nobody: int) -> str:
+    """Places of the followers of contexts, `reach` of each; `nobody` where it has not so many.
 
-    Each (batch, lengths, widest); what is not real stands for some of the first `known` followers.
+    A place that exists in the tables, but leads nowhere and has no share.
     """
-    reach = graph.weight("reach", np.arange(automaton.widest, dtype=np.int32))
-    start = graph.node("Gather", graph.prefix + "first", contexts)  # (batch, lengths, 1)
-    last = graph.weight(f"last_{known}", np.array(known - 1, np.int32))
-    follower = graph.node("Min", graph.node("Add", start, reach), last)
-    return follower, graph.node("Less", reach, graph.look_up("size", contexts, INT32))
+    start = graph.node("Gather", graph.prefix + "first", contexts)
+    end = graph.node("Gather", graph.prefix + "first", graph.node("Add", contexts, one))
+    place = graph.node("Add", start, reach)
+    missing = graph.weight(f"nobody_{nobody}", np.array(nobody, np.int32))
+    return graph.node("Where", graph.node("Less", place, end), place, missing)

@@ -40,7 +40,7 @@ def packed_bytes(ngram: Ngram) -> int:
     shorter = int(trie.first[trie.levels[-2]])  # followers that lead to longer contexts
     small = 1 if trie.vocab <= 256 else 2
     followers = len(trie.symbols) * (small + 2) + shorter * 4
-    contexts = len(ngram.backoff) * (4 + small + 2)
+    contexts = len(ngram.backoff) * (4 + 2)
     return followers + contexts + trie.vocab * 8
 
 
