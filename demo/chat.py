@@ -68,6 +68,8 @@ class Settings:
     """How many names; a text model writes one reply."""
     seed: int = RANDOM_SEED
     """The same seed repeats the same reply; -1 draws one."""
+    balance: float = 0.0
+    """-1 hears the network alone, 1 the n-gram alone; 0 for a model without one."""
 
 
 @dataclass(frozen=True)
@@ -120,6 +122,7 @@ def check_settings(
     max_chars: object,
     count: object = 1,
     seed: object = RANDOM_SEED,
+    balance: object = 0.0,
 ) -> Settings:
     """Settings within their limits; None for a setting is its default.
 
@@ -134,6 +137,8 @@ def check_settings(
         max_chars=_whole("max_chars", length, 1, MAX_CHARS[kind]),
         count=_whole("count", 1 if count is None else count, 1, MAX_COUNT),
         seed=_whole("seed", RANDOM_SEED if seed is None else seed, RANDOM_SEED, MAX_SEED),
+        # The page's slider is hidden for a model without an n-gram, and keeps where it stood.
+        balance=_number("balance", balance or 0.0, -1, 1) if model.has_ngram else 0.0,
     )
 
 
@@ -187,6 +192,7 @@ def write(
         seed=seed,
         memory=memory,
         temperature=settings.temperature,
+        balance=settings.balance,
     )
     for text in gather(stream):
         reply = Reply(text)
@@ -245,6 +251,7 @@ def _names(model: Model, message: str, settings: Settings, seed: int) -> Iterato
             seed=seed,
             row=row,
             temperature=settings.temperature,
+            balance=settings.balance,
         )
         yield ("\n" if row else "") + message + next(stream, "")
         yield from stream

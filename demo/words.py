@@ -87,6 +87,12 @@ WORDS: dict[str, dict[Language, str]] = {
         "es": "Baja: va a lo seguro. Alta: se atreve y se equivoca más.",
         "en": "Low: it plays safe. High: it dares, and errs more.",
     },
+    "balance": {"es": "Red ↔ n-grama", "en": "Network ↔ n-gram"},
+    "balance.help": {
+        "es": "-1: solo la red, que inventa. 1: solo el n-grama, que cuenta y copia más.",
+        "en": "-1: the network alone, which invents. 1: the n-gram alone, which counts and copies "
+        "more.",
+    },
     "length.names": {"es": "Longitud máxima de un nombre", "en": "Longest a name may be"},
     "length.text": {"es": "Longitud de la respuesta", "en": "Length of a reply"},
     "length.help": {"es": "En caracteres.", "en": "In characters."},

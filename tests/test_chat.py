@@ -316,3 +316,15 @@ def dump(facts: object) -> str:
     import json
 
     return json.dumps(facts)
+
+
+def test_a_balance_counts_only_where_there_is_an_ngram(
+    names: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert check_settings(names, 0.8, 10, 1, 0, balance=0.4).balance == 0
+    monkeypatch.setattr(Model, "has_ngram", property(lambda model: True))
+    assert check_settings(names, 0.8, 10, 1, 0, balance=0.4).balance == 0.4
+    assert check_settings(names, 0.8, 10, 1, 0, balance=None).balance == 0
+    for wrong in (1.1, -1.1, "left", float("nan")):
+        with pytest.raises(Refusal, match="balance"):
+            check_settings(names, 0.8, 10, 1, 0, balance=wrong)

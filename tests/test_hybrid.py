@@ -13,14 +13,18 @@ from charmodels.config import ModelConfig
 from charmodels.models import CharModel, build_model
 from charmodels.models.torch_step import TorchStep
 from charmodels.ngram.automaton import build_automaton
+from charmodels.ngram.counting import count
 from charmodels.ngram.hybrid import Hybrid, Read, fit_weights
 from charmodels.ngram.packing import pack
+from charmodels.ngram.smoothing import smooth
+from charmodels.ngram.spelling import spelled
 from charmodels.runtime import SettingError, load_bundle
 from charmodels.runtime.balance import balanced
 from charmodels.runtime.bundle import STEP, Bundle, StateSpec, write_bundle
 from charmodels.runtime.generation import State, StepModel
 from charmodels.runtime.model import Model
 from charmodels.runtime.sampling import Floats, Sampling, log_softmax
+from charmodels.runtime.vocabulary import Vocabulary
 from charmodels.training.train import state_specs
 from export.hybrid_graph import build_hybrid_graph
 from export.parity import prove, written_tokens
@@ -164,3 +168,16 @@ def test_weights_follow_who_is_right() -> None:
     weights = fit_weights(read_of(rows, [0, 0, 1, 1] * 50), 2)
     assert weights[0][1] < weights[1][1], "the n-gram is right after long contexts alone"
     assert (weights >= 0).all()
+
+
+def test_tables_spell_their_list_and_little_else() -> None:
+    names = ["ana", "anabel", "eva", "luz", "luisa"]
+    vocabulary = Vocabulary.of(names)
+    ids = [vocabulary.encode(name) for name in names]
+    automaton = build_automaton(smooth(count(ids, len(vocabulary), order=4, endless=False), 4))
+    others = ["an", "anaba", "anabe", "lu", "l", "", "luzisa", "luisabel", "evana"]
+    found = spelled(automaton, [vocabulary.encode(name) for name in [*names, *others]])
+    assert found[: len(names)].all()
+    assert not found[len(names) :].any()
+    low = build_automaton(smooth(count(ids, len(vocabulary), order=2, endless=False), 2))
+    assert spelled(low, [vocabulary.encode("evana")]).all(), "one letter is little to go by"

@@ -7,6 +7,7 @@ from typing import NamedTuple, TypedDict, Unpack
 
 import numpy as np
 
+from charmodels.runtime.balance import MIX
 from charmodels.runtime.bundle import (
     MAX_CHARS,
     METADATA_KEY,
@@ -88,6 +89,11 @@ class Model:
     def endless(self) -> bool:
         """Whether the model writes on until a limit stops it: text does, names end."""
         return self.bundle.kind == "text"
+
+    @property
+    def has_ngram(self) -> bool:
+        """Whether a network and an n-gram write together, so that `balance` may be set."""
+        return any(state.name == MIX for state in self.bundle.states)
 
     def stream(
         self,

@@ -59,6 +59,7 @@ class WritePage:
             gr.update(value=say(language, "stop")),
             gr.update(label=say(language, "settings")),
             gr.update(label=say(language, "temperature"), info=say(language, "temperature.help")),
+            gr.update(label=say(language, "balance"), info=say(language, "balance.help")),
             gr.update(label=say(language, "count")),
             gr.update(
                 label=say(language, "seed"),
@@ -113,6 +114,15 @@ def build_write(speakers: Sequence[Speaker], language: gr.Radio) -> WritePage:
                 elem_id="temperature",
                 buttons=[],
             )
+            balance = gr.Slider(
+                -1,
+                1,
+                0,
+                step=0.1,
+                visible=first.model.has_ngram,
+                elem_id="balance",
+                buttons=[],
+            )
             length = gr.Slider(
                 1,
                 chat.MAX_CHARS[first.model.bundle.kind],
@@ -133,7 +143,7 @@ def build_write(speakers: Sequence[Speaker], language: gr.Radio) -> WritePage:
             seed = gr.Textbox(max_length=16, elem_id="seed")
 
     kept = gr.State(())
-    typed = [transcript, kept, message, model, temperature, length, count, seed, language]
+    typed = [transcript, kept, message, model, temperature, length, count, seed, balance, language]
     shown = [transcript, kept, message, notice]
 
     def reply(
@@ -145,13 +155,16 @@ def build_write(speakers: Sequence[Speaker], language: gr.Radio) -> WritePage:
         length: object,
         count: object,
         seed: object,
+        balance: object,
         language: object,
     ) -> Iterator[list[Any]]:
         """Write one turn under the others."""
         try:
             speaker = find_speaker(shelf, name)
             wanted = chat.check_message(speaker.model, message)
-            settings = chat.check_settings(speaker.model, temperature, length, count, _seed(seed))
+            settings = chat.check_settings(
+                speaker.model, temperature, length, count, _seed(seed), balance
+            )
             yield from _write(speaker, _turns(turns, shelf), kept, wanted, settings)
         except CharModelError as error:
             yield [gr.skip(), gr.skip(), gr.skip(), _refused(error, language_of(language))]
@@ -201,13 +214,13 @@ def build_write(speakers: Sequence[Speaker], language: gr.Radio) -> WritePage:
     model.change(
         lambda name, language: _chosen(shelf, name, language_of(language)),
         [model, language],
-        [card, beginnings, message, temperature, length, count, notice],
+        [card, beginnings, message, temperature, balance, length, count, notice],
         queue=False,
         show_progress="hidden",
         api_visibility="private",
     )
     # The order of WritePage.words.
-    relabelled = [model, send, stop, settings, temperature, count, seed]
+    relabelled = [model, send, stop, settings, temperature, balance, count, seed]
     return WritePage(model, [*relabelled, card, beginnings, message, length], shelf)
 
 
@@ -325,4 +338,6 @@ def _chosen(shelf: dict[str, Speaker], name: object, language: Language) -> list
     card, beginnings, message, length = _speaker_words(language, speaker)
     length |= {"maximum": chat.MAX_CHARS[kind], "value": chat.default_length(model)}
     warmth = gr.update(value=chat.default_temperature(model))
-    return [card, beginnings, message, warmth, length, gr.update(visible=kind == "names"), ""]
+    heard = gr.update(value=0, visible=model.has_ngram)
+    shown = gr.update(visible=kind == "names")
+    return [card, beginnings, message, warmth, heard, length, shown, ""]
