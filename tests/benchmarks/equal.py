@@ -1,0 +1,149 @@
+"""Every architecture at equal parameters and equal seconds: the table, resumable cell by cell.
+
+Each cell is one training, with the n-gram counted and weighed at its end, so that it gives the
+network alone, the n-gram alone and the two together. A finished cell is a line of
+results/equal.jsonl and is not run again; `python -m tests.benchmarks equal` runs what is missing,
+prints the table and draws it. `EQUAL_ONLY=names/lstm` in the environment runs only cells whose name
+begins so.
+
+Learning rates were chosen on validation, one seed, out of two or three; the test part is read once
+by each cell.
+"""
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from charmodels.corpus.registry import find_dataset
+from charmodels.runtime.errors import CorpusError
+from tests.benchmarks.cells import NAMES, SEEDS, TEXT
+from tests.benchmarks.rows import RESULTS, Row, machine
+
+LINES = RESULTS / "equal.jsonl"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One training: a corpus, a model, a budget, a seed."""
+
+    corpus: str
+    label: str
+    flags: tuple[str, ...]
+    seconds: int
+    seed: int
+
+    @property
+    def name(self) -> str:
+        """What a line of results is found by."""
+        return f"{self.corpus}/{self.label}/{self.seconds}s/{self.seed}"
+
+    def run(self) -> dict[str, Any]:
+        """Train in a process of its own; for the first seed, also export and measure windows."""
+        with tempfile.TemporaryDirectory() as folder:
+            run, bundle = Path(folder) / "run", Path(folder) / "bundle"
+            command = ("-m", "charmodels", "train", self.corpus, "--out", str(run))
+            budget = ("--max-seconds", str(self.seconds), "--seed", str(self.seed))
+            row = _json(*command, *budget, *self.flags)
+            if self.seed == SEEDS[0]:
+                _json("-m", "export", str(run), "--out", str(bundle), "--no-weights")
+                row["graph_bytes"] = (bundle / "step.onnx").stat().st_size
+                if self.corpus == TEXT.corpus:
+                    row["windowed_nats_per_char"] = _windowed(bundle)
+        row.pop("run")
+        return row
+
+
+def cells() -> Iterator[Cell]:
+    """All of the table, seed by seed, so that one seed of everything comes first."""
+    for seed in SEEDS:
+        for table in (NAMES, TEXT):
+            for label, flags in table.models.items():
+                for seconds in table.seconds_of(label):
+                    yield Cell(table.corpus, label, flags, seconds, seed)
+
+
+def rows() -> list[Row]:
+    """Run what is missing; the medians over seeds, and what is still missing."""
+    done = read_lines()
+    only = os.environ.get("EQUAL_ONLY", "")
+    for cell in cells():
+        if cell.name in done or not cell.name.startswith(only):
+            continue
+        try:
+            find_dataset(cell.corpus)
+        except CorpusError as error:
+            print(f"  {cell.name}: skipped, {error}")
+            continue
+        about = {"cell": cell.name, "date": datetime.now(UTC).strftime("%Y-%m-%d"), **machine()}
+        line = about | {"flags": " ".join(cell.flags)} | cell.run()
+        with LINES.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
+        done[cell.name] = line
+        print(f"  {cell.name}: {line['nats_per_char']}, network {line['network_nats_per_char']}")
+    return summary(done)
+
+
+def read_lines() -> dict[str, dict[str, Any]]:
+    """Finished cells by name."""
+    lines = LINES.read_text(encoding="utf-8").splitlines() if LINES.is_file() else []
+    return {line["cell"]: line for line in map(json.loads, lines)}
+
+
+def summary(done: dict[str, dict[str, Any]]) -> list[Row]:
+    """A row a model and budget: the median over seeds, beside it their spread and the n-gram."""
+    found = []
+    for table in (NAMES, TEXT):
+        for label in table.models:
+            for seconds in table.seconds_of(label):
+                names = [f"{table.corpus}/{label}/{seconds}s/{seed}" for seed in SEEDS]
+                lines = [done[name] for name in names if name in done]
+                if len(lines) < len(SEEDS):
+                    print(f"  {names[0][:-2]}: {len(lines)} of {len(SEEDS)} seeds")
+                if lines:
+                    found.append(_row(table.corpus, label, seconds, lines))
+    return found
+
+
+def _row(corpus: str, label: str, seconds: int, lines: list[dict[str, Any]]) -> Row:
+    together = [line["nats_per_char"] for line in lines]
+    alone = [line["network_nats_per_char"] for line in lines]
+    first = lines[0]
+    windowed = first.get("windowed_nats_per_char")
+    note = (
+        f"{seconds} s, {len(lines)} seeds, spread {max(together) - min(together):.3f}; network "
+        f"alone {statistics.median(alone):.3f}, spread {max(alone) - min(alone):.3f}, "
+        f"{first['parameters']:,} parameters; n-gram of order {first['ngram_order']}, "
+        f"{first['ngram_bytes'] / 1e6:.2f} MB; graph {first['graph_bytes'] / 1e6:.2f} MB; "
+        f"{'' if windowed is None else f'windowed {windowed:.3f}; '}split {first['split'][:12]}"
+    )
+    value = round(statistics.median(together), 4)
+    return Row(name=f"{corpus}, {label}, with n-gram", value=value, unit="nats", note=note)
+
+
+def _windowed(bundle: Path) -> float:
+    """Nats a character of the test part in windows of 256, each from the zero state."""
+    import numpy as np
+
+    from charmodels.corpus.registry import open_corpus
+    from charmodels.corpus.splitting import split_corpus
+    from charmodels.evaluation.measure import WINDOW
+    from charmodels.runtime import load_bundle
+
+    model, (test,) = load_bundle(bundle), split_corpus(open_corpus(TEXT.corpus)).test
+    windows = [test[i : i + WINDOW] for i in range(0, len(test) - WINDOW + 1, WINDOW)]
+    return round(float(np.concatenate([model.score(window) for window in windows]).mean()), 5)
+
+
+def _json(*arguments: str) -> dict[str, Any]:
+    command = [sys.executable, *arguments, "--json"]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    result: dict[str, Any] = json.loads(done.stdout)
+    return result
