@@ -289,7 +289,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _extra_of(module: str) -> str:
     evaluate = dict.fromkeys(("rapidfuzz", "pydivsufsort", "matplotlib", "jinja2"), "evaluate")
-    return (evaluate | {"h5py": "keras"}).get(module, "train")
+    return (evaluate | {"h5py": "keras"}).get(module.partition(".")[0], "train")
 
 
 if __name__ == "__main__":

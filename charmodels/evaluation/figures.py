@@ -77,15 +77,20 @@ def _reading(rest: dict[str, Any], of_names: bool) -> Group:
 
 
 def _guesses(rest: dict[str, Any]) -> Group:
-    rows = [Row("every character", (_share(rest.pop("accuracy", None)), MISSING))]
-    if "window" in rest:
-        window, count = rest.pop("window"), rest.pop("windows")
-        own, bigram = rest.pop("window_accuracy"), rest.pop("window_accuracy_bigram")
-        rows.append(Row(f"after {window} characters", (_share(own), _share(bigram))))
-        seen = _share(rest.pop("windows_seen"))
-        rows.append(Row(f"of {count:,} such windows, also in training", (seen, MISSING)))
-    heads = ("this model", "by last character")
-    return Group("First guesses that are right", heads, tuple(rows))
+    title, every = "First guesses that are right", _share(rest.pop("accuracy"))
+    if "window" not in rest:
+        return Group(title, ("share",), (Row("every character", (every,)),))
+    window, count = rest.pop("window"), rest.pop("windows")
+    shares = (rest.pop("window_accuracy"), rest.pop("window_accuracy_bigram"))
+    rows = (
+        Row("every character", (every, MISSING)),
+        Row(f"after {window} characters", tuple(map(_share, shares))),
+        Row(
+            f"of {count:,} such windows, also in training",
+            (_share(rest.pop("windows_seen")), MISSING),
+        ),
+    )
+    return Group(title, ("this model", "by last character"), rows)
 
 
 def _novelty(rest: dict[str, Any]) -> Group:

@@ -4,6 +4,7 @@ The HTML holds its pictures and its style, runs no script and asks no host for a
 from outside (the names and titles of a stranger's bundle, and what a model wrote) is escaped.
 """
 
+import html
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -155,10 +156,10 @@ def _environment() -> "Environment":
 
 def _markdown(text: str) -> "Markup":
     """Words for a line or a table of Markdown: nothing in them is HTML, a link or a mark."""
-    from markupsafe import Markup, escape
+    from markupsafe import Markup
 
-    line = " ".join(str(text).split())
-    return Markup(re.sub(r"([\\`*_{}\[\]()#+\-.!|~:@])", r"\\\1", str(escape(line))))
+    line = html.escape(" ".join(text.split()), quote=False)
+    return Markup(re.sub(r"[\\`*_\[\]#|~:@.)]|^[-+]", r"\\\g<0>", line))
 
 
 def _indented(text: str) -> "Markup":

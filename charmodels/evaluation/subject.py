@@ -34,7 +34,7 @@ def describe_subject(
         "Kind": kind,
         "Architecture": _architecture(provenance.get("model")),
         "Parameters": f"{count:,}" if known else "unknown",
-        "Recipe": said(provenance.get("recipe")),
+        "Recipe": said("none" if provenance.get("recipe") is None else provenance["recipe"]),
         "Dataset": said(provenance.get("dataset")),
         "Licence of the data": said(provenance.get("licence")),
         "Credit": said(provenance.get("credit")),
