@@ -37,7 +37,6 @@ class _Opened:
     """Why the test part may not be the one held out in training; empty when it is."""
     provenance: Mapping[str, Any]
     """As a bundle has it; a stranger's may say anything."""
-    learning: Curve | None = None
     weights: str = ""
     """The sha256 of a run's weights."""
 
@@ -73,13 +72,20 @@ def evaluate_command(
     if report is not None:
         given = (("--corpus", corpus), ("--window", window), ("--report", report))
         words = [source, *(word for name, value in given if value for word in (name, value))]
-        subject = _describe(source, opened, shlex.join(map(str, words)))
+        learning = _read_learning(source) if is_run else None
+        subject = _describe(source, opened, learning, shlex.join(map(str, words)))
         files = write_report(report, subject, measured, samples, split)
         print(f"wrote {', '.join(map(str, files))}", file=sys.stderr)
     return 0
 
 
-def _describe(source: Path, opened: _Opened, words: str) -> Subject:
+def _read_learning(folder: Path) -> Curve:
+    from charmodels.commands.compare import read_learning
+
+    return read_learning(folder)
+
+
+def _describe(source: Path, opened: _Opened, learning: Curve | None, words: str) -> Subject:
     bundle, about, name = opened.model.bundle, opened.provenance, source.resolve().name
     facts = describe_subject(name, about, bundle.metrics, bundle.kind, opened.split)
     titles = (about.get("title"), about.get("dataset"), name)
@@ -90,12 +96,11 @@ def _describe(source: Path, opened: _Opened, words: str) -> Subject:
         facts=facts,
         warning=opened.warning,
         command=f"python -m charmodels evaluate {words}",
-        learning=opened.learning,
+        learning=learning,
     )
 
 
 def _open_run(folder: Path, corpus: str | None) -> _Opened:
-    from charmodels.commands.compare import read_learning
     from charmodels.training.checkpoint import read_run
 
     facts = read_run(folder)
@@ -113,7 +118,6 @@ def _open_run(folder: Path, corpus: str | None) -> _Opened:
         split,
         _doubt(corpus, split, facts.split["hash"]),
         about,
-        read_learning(folder),
         sha256_of_weights(folder),
     )
 
