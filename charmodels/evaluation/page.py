@@ -229,8 +229,8 @@ def _lengths(subject: Subject, samples: Sequence[str], split: Split) -> list[Plo
         ground="training names",
     )
     caption = (
-        "How many names have each length; the longest 0.5% are not drawn. Samples should follow "
-        "the training names; held-out names are few, and waver."
+        "How many names have each length; the longest, 0.5% at most, are not drawn. Samples follow "
+        "the training names if all is well; held-out names are few, and waver."
     )
     return [Plot("lengths", "Lengths", caption, drawn)]
 
