@@ -173,6 +173,8 @@ def test_every_figure_has_its_words(kind: str, figures: dict[str, dict[str, Any]
         for row in group.rows:
             assert len(row.cells) == len(group.heads), row
     assert "Also measured" not in [group.title for group in group_figures(figures[kind])]
+    of_both = group_figures(figures[kind] | {"network_nats_per_char": 2.5})
+    assert of_both[0].rows[1] == Row("its network alone", ("2.500", "3.607"))
     for partial in ("ngram_nats_per_char", "bigram_nats_per_char"):
         (reading, *_) = group_figures(figures[kind] | {partial: None})
         assert ("-", "-") in [row.cells for row in reading.rows]
@@ -238,6 +240,7 @@ def test_nonsense_about_a_model_is_left_unsaid() -> None:
     facts = describe_subject("a", {"model": 3}, {"parameters": True}, "names", SPLITS["names"])
     assert facts["Architecture"] == facts["Licence of the data"] == "not said"
     assert facts["Parameters"] == "unknown"
+    assert facts["Counted beside the network"] == "nothing"
     assert facts["Held out"] == "6 names, beside 6 for validation and 48 in training"
     assert said("a\n b\t") == "a b"
     assert len(said("x" * 999)) == 201

@@ -170,10 +170,11 @@ def _indented(text: str) -> "Markup":
 
 
 def _bars(measured: Mapping[str, Any]) -> list[Bar]:
-    """The model and those that only count, the cheapest first."""
+    """The model, what is in it, and those that only count; the cheapest first."""
     order = measured.get("ngram_order")
     readers = {
         "this model": measured.get("nats_per_char"),
+        "its network alone": measured.get("network_nats_per_char"),
         f"n-gram, order {order}": measured.get("ngram_nats_per_char"),
         "bigram": measured.get("bigram_nats_per_char"),
     }

@@ -27,13 +27,13 @@ def describe_subject(
         kind: names or text.
         split: what it was measured on.
     """
-    count = metrics.get("parameters")
-    known = isinstance(count, int) and not isinstance(count, bool)
+    parameters, inside = _count(metrics.get("parameters")), _count(metrics.get("ngram_bytes"))
     return {
         "Name": said(name),
         "Kind": kind,
         "Architecture": _architecture(provenance.get("model")),
-        "Parameters": f"{count:,}" if known else "unknown",
+        "Parameters": parameters or "unknown",
+        "Counted beside the network": f"an n-gram of {inside} bytes" if inside else "nothing",
         "Recipe": said("none" if provenance.get("recipe") is None else provenance["recipe"]),
         "Dataset": said(provenance.get("dataset")),
         "Licence of the data": said(provenance.get("licence")),
@@ -51,6 +51,11 @@ def said(value: Any) -> str:
         return _UNSAID
     line = " ".join(str(value)[: 2 * _MOST].split())
     return (line[:_MOST] + "…" if len(line) > _MOST else line) or _UNSAID
+
+
+def _count(value: Any) -> str:
+    """A whole number; empty for anything else."""
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else ""
 
 
 def _architecture(model: Any) -> str:
