@@ -140,14 +140,16 @@ def test_a_report_shows_what_was_measured(
     figures: dict[str, dict[str, Any]], tmp_path: Path
 ) -> None:
     measured, path = figures["names"], tmp_path / "report.html"
-    samples = [NAMES[0], NAMES[-1], "new one", *"abcdefgh"]
+    samples = [NAMES[0], NAMES[-1], NAMES[7], "new one", *"abcdefg"]
     learning = ([1e6, 2e6], [2.5, 2.0])
     write_report(path, subject_of("names", learning=learning), measured, samples, SPLITS["names"])
     first = path.read_bytes()
     page = Page(first.decode())
-    for sample, mark in zip(samples, ("held-out", "training", *["new"] * 8), strict=False):
+    for sample, mark in zip(
+        samples, ("held-out", "training", "validation", *["new"] * 7), strict=False
+    ):
         assert f"{sample} {mark}" in page.text()
-    assert "h new" not in page.text(), "ten samples, no more"
+    assert "g new" not in page.text(), "ten samples, no more"
     assert f"{measured['nats_per_char']:.3f} nats" in page.text()
     for group in group_figures(measured):
         for row in group.rows:

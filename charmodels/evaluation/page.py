@@ -56,7 +56,7 @@ class Sample:
 
     text: str
     mark: str
-    """new, training or held-out, for a name; empty for a text, which is never whole in any."""
+    """new, or the part a name stands in: training, validation or held-out; empty for a text, which is never whole in any."""
 
 
 @dataclass(frozen=True)
@@ -188,8 +188,8 @@ def _shown(sample: str, subject: Subject, split: Split) -> Sample:
     cut = sample[:SHOWN_CHARS] + ("…" if len(sample) > SHOWN_CHARS else "")
     if not subject.of_names:
         return Sample(cut, "")
-    where = "held-out" if sample in (*split.test, *split.validation) else "new"
-    return Sample(cut, "training" if sample in split.train else where)
+    parts = {"training": split.train, "validation": split.validation, "held-out": split.test}
+    return Sample(cut, next((mark for mark, part in parts.items() if sample in part), "new"))
 
 
 def _learning(subject: Subject) -> list[Plot]:
