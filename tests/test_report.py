@@ -203,13 +203,13 @@ def hostile(names_bundle: Path, tmp_path: Path) -> Path:
     folder = Path(shutil.copytree(names_bundle, tmp_path / "bundle"))
     facts = json.loads((folder / "bundle.json").read_text(encoding="utf-8"))
     facts["provenance"] |= {
-        "title": HOSTILE,
+        "title": HOSTILE + "\ud800",  # half a character, which no file can hold
         "licence": ["<script>"],
         "seed": {"a": 1},
         "model": {"arch": HOSTILE, "layers": None},
         "credit": "x" * 10_000,
     }
-    facts["metrics"]["parameters"] = HOSTILE
+    facts["metrics"] |= {"parameters": 10**999, "ngram_bytes": HOSTILE}
     (folder / "bundle.json").write_text(json.dumps(facts), encoding="utf-8")
     return folder
 
@@ -234,6 +234,7 @@ def test_evaluate_writes_a_report_of_a_strangers_bundle(
     assert f"{json.loads(said.out)['nats_per_char']:.3f} nats" in page.text()
     assert "Read with care: its test part is not known to be the one held out" in page.text()
     assert "x" * 201 not in page.text()
+    assert "000,000,000,000,000,000" not in page.text()
     assert json.loads(said.out)["split"] in page.text()
     assert f"python -m charmodels {' '.join(words[:-1])}" in page.text()
 

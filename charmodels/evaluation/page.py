@@ -56,7 +56,7 @@ class Sample:
 
     text: str
     mark: str
-    """new, or the part a name stands in: training, validation or held-out; empty for a text, which is never whole in any."""
+    """new, or where a name stands: training, validation or held-out; empty for a text."""
 
 
 @dataclass(frozen=True)
@@ -128,14 +128,14 @@ def write_report(
         # Drawn here, of figures and our own words alone.
         pictures = {plot.name: Markup(plot.svg) for plot in plots}
         page = environment.get_template("report.html").render(**facts, pictures=pictures)
-        write_aside(path, page.encode())
+        write_aside(path, page.encode(errors="replace"))
         return [path]
     beside = {plot.name: path.with_name(f"{path.stem}-{plot.name}.svg") for plot in plots}
     for plot in plots:
         write_aside(beside[plot.name], plot.svg.encode())
     links = {name: quote(file.name) for name, file in beside.items()}
     page = environment.get_template("report.md").render(**facts, links=links)
-    write_aside(path, page.encode())
+    write_aside(path, page.encode(errors="replace"))
     return [*beside.values(), path]
 
 

@@ -54,8 +54,9 @@ def said(value: Any) -> str:
 
 
 def _count(value: Any) -> str:
-    """A whole number; empty for anything else."""
-    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else ""
+    """A whole number of a size that can be; empty for anything else."""
+    is_whole = isinstance(value, int) and not isinstance(value, bool)
+    return f"{value:,}" if is_whole and 0 <= value < 2**53 else ""
 
 
 def _architecture(model: Any) -> str:
