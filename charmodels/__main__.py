@@ -64,6 +64,8 @@ class Evaluate:
     window: int | None = None
     """Also measure how often the first guess after this many characters is right; not measured
     when not given."""
+    report: Path | None = None
+    """Also write a report with plots and samples, into this .html or .md file."""
     as_json: Json = False
 
 
@@ -244,7 +246,9 @@ def run(args: Parsed, argv: Sequence[str]) -> int:
         case Evaluate():
             from charmodels.commands.evaluate import evaluate_command
 
-            return evaluate_command(args.source, args.corpus, args.window, as_json=args.as_json)
+            return evaluate_command(
+                args.source, args.corpus, args.window, args.report, as_json=args.as_json
+            )
         case Sample():
             from charmodels.commands.sample import sample_command
 
@@ -284,8 +288,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _extra_of(module: str) -> str:
-    extras = {"rapidfuzz": "evaluate", "matplotlib": "evaluate", "h5py": "keras"}
-    return extras.get(module, "train")
+    evaluate = dict.fromkeys(("rapidfuzz", "pydivsufsort", "matplotlib", "jinja2"), "evaluate")
+    return (evaluate | {"h5py": "keras"}).get(module.partition(".")[0], "train")
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 
+from charmodels.aside import write_aside
 from charmodels.config import ModelConfig, TrainConfig
 from charmodels.corpus.reading import read_corpus
 from charmodels.corpus.splitting import split_corpus
@@ -23,7 +24,6 @@ from charmodels.training.checkpoint import (
     read_run,
     read_tensors,
     weights_of,
-    write_aside,
     write_run,
     write_tensors,
 )

@@ -62,7 +62,7 @@ for command in sys.argv[2:]:
             code = stop.code
     print(code, round(time.perf_counter() - start, 3), len(out.getvalue()))
     start = time.perf_counter()
-heavy = "torch gradio pandas polars onnx".split()
+heavy = "torch gradio pandas polars onnx jinja2 matplotlib rapidfuzz pydivsufsort".split()
 print([name for name in heavy if name in sys.modules])
 """
 

@@ -16,14 +16,8 @@ from charmodels.__main__ import main
 from charmodels.corpus.splitting import Split
 from charmodels.evaluation import novelty
 from charmodels.evaluation.measure import measure, read_along
-from charmodels.evaluation.novelty import (
-    PASSAGE,
-    divergence,
-    measure_names,
-    measure_text,
-    nearest_distance,
-    ngrams,
-)
+from charmodels.evaluation.novelty import divergence, measure_names, nearest_distances, ngrams
+from charmodels.evaluation.overlap import PASSAGE, match_lengths, measure_text
 from charmodels.evaluation.report import read_evaluation
 from charmodels.evaluation.windows import measure_windows, windows_of
 from charmodels.ngram.bigram import Bigram
@@ -64,13 +58,26 @@ def test_a_copier_is_seen_through() -> None:
     assert copier.unique_share == pytest.approx(1 / 5)
     assert copier.edit_distance_median == 0.0 < copier.edit_distance_median_held_out
     assert copier.divergence == copier.divergence_floor
+    assert copier.edit_distance_curve == (0.0,) * 21
+    held_out_curve = copier.edit_distance_curve_held_out
+    assert held_out_curve[0] == pytest.approx(1 / 3, abs=1e-4)  # Ada, from Ana
+    assert held_out_curve[10] == copier.edit_distance_median_held_out
+    assert list(held_out_curve) == sorted(held_out_curve)
     inventor = measure_names(["Ada", "Ivo", "Uma"], 1.0, NAMES, held_out)
     assert inventor.novel_share == 1.0
     assert inventor.held_out_hit_share == pytest.approx(2 / 3)
 
 
+def test_lengths_are_compared_beside_their_own_floor() -> None:
+    found = measure_names(["Ana", "Evaristo"], 1.0, NAMES, ("Ada", "Ivo"))
+    assert found.length_divergence_floor == 0.0  # all have three characters
+    # Half of the samples have three, half have eight: D(p || m) = (1/2) ln(2/3) + (1/2) ln 2.
+    own, theirs = (math.log(2 / 3) + math.log(2)) / 2, math.log(4 / 3)
+    assert found.length_divergence == pytest.approx((own + theirs) / 2, abs=1e-5)
+
+
 def test_nearest_distance_is_normalised_levenshtein() -> None:
-    assert nearest_distance(["Anna"], ["Ana", "Evaristo"]) == pytest.approx(1 / 4)
+    assert nearest_distances(["Anna"], ["Ana", "Evaristo"]) == pytest.approx([1 / 4])
 
 
 def test_verbatim_passages_are_counted_in_characters() -> None:
@@ -90,10 +97,39 @@ def test_the_nearest_name_is_found_in_any_block(monkeypatch: pytest.MonkeyPatch)
     many = [f"Evaristo{i}" for i in range(9)]
     for place in (0, 3, 4, 8, 9):
         train = [*many[:place], "Ana", *many[place:]]
-        assert nearest_distance(["Anna"], train) == pytest.approx(1 / 4)
+        assert nearest_distances(["Anna"], train) == pytest.approx([1 / 4])
 
 
-def test_copying_is_looked_for_without_a_copy_of_the_training_text() -> None:
+def test_matches_are_those_that_a_search_finds() -> None:
+    """At the ends of texts, in letters of four bytes, and where a text holds the mark of an end."""
+    rng = np.random.default_rng(0)
+    for letters in ("ab", "abñ", "a\0𝄞€") * 20:
+        train, *texts = (
+            "".join(rng.choice([*letters], size=size)) for size in rng.integers(0, 25, size=4)
+        )
+        texts.append(train + "z" + train[3:])
+        found = match_lengths(texts, train)
+        for text, lengths in zip(texts, found, strict=True):
+            ends = (range(i, len(text) + 1) for i in range(len(text)))
+            searched = [max(j - i for j in js if text[i:j] in train) for i, js in enumerate(ends)]
+            assert lengths.tolist() == searched, (train, text)
+
+
+def test_the_longest_passage_is_found_at_any_length() -> None:
+    found = measure_text(["xxbananaxx", "zz"], "a banana", "nab")
+    assert (found.longest_verbatim, found.longest_verbatim_held_out) == (6, 2)
+    assert (found.verbatim_share, found.samples) == (0.0, 12)
+    assert (found.verbatim_curve[0], found.verbatim_curve[20]) == (0, 6)
+    assert found.verbatim_curve_held_out == (1,) * 20 + (2,)
+
+
+def test_more_characters_than_fit_into_a_byte_stay_apart() -> None:
+    letters = "".join(map(chr, range(0x4E00, 0x4E00 + 556)))
+    (lengths,) = match_lengths([letters[256:]], letters[:300])
+    assert lengths.tolist() == [*range(44, 0, -1), *[0] * 256]
+
+
+def test_copying_is_looked_for_in_little_memory() -> None:
     """Every passage of a text this long would take 14 MB."""
     train = "".join(map(str, range(20_000)))
     tracemalloc.start()
@@ -101,7 +137,7 @@ def test_copying_is_looked_for_without_a_copy_of_the_training_text() -> None:
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert (found.longest_verbatim, found.verbatim_share) == (100, 1.0)
-    assert peak < 1e6
+    assert peak < 40 * len(train)
 
 
 def test_names_with_a_floor_of_nothing_have_no_ratio(
@@ -317,7 +353,8 @@ def told(capsys: pytest.CaptureFixture[str], *arguments: str | Path, code: int =
 @pytest.mark.usefixtures("quick")
 def test_an_evaluation_belongs_to_the_weights_it_measured(copy: Path) -> None:
     assert read_evaluation(copy) == {}
-    assert main(["evaluate", str(copy)]) == 0
+    assert main(["evaluate", str(copy), "--report", str(copy.parent / "report.md")]) == 0
+    assert (copy.parent / "report-learning.svg").is_file(), "a run has a log to draw"
     kept = json.loads((copy / "evaluation.json").read_text(encoding="utf-8"))
     sha256 = hashlib.sha256((copy / "model.safetensors").read_bytes()).hexdigest()
     assert kept.pop("model_sha256") == sha256

@@ -1,6 +1,7 @@
 """Everything `evaluate` measures, through the same `Model` that people use: run or bundle."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -8,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from charmodels.corpus.splitting import Split
-from charmodels.evaluation.novelty import measure_names, measure_text
+from charmodels.evaluation.novelty import measure_names
+from charmodels.evaluation.overlap import measure_text
 from charmodels.evaluation.windows import GREEDY, measure_windows
 from charmodels.ngram.bigram import MAX_VOCAB, Bigram, count_bigram
 from charmodels.ngram.counting import MAX_ORDER, count
@@ -30,10 +32,20 @@ WINDOW = 256
 """Characters of a window that starts from the zero state, as nanoGPT's protocol has them."""
 
 
-def measure(model: Model, split: Split, window: int | None = None) -> dict[str, Any]:
+def draw_samples(model: Model) -> list[str]:
+    """The names or texts whose novelty is measured; the first ones are those of any count."""
+    if model.endless:
+        return model.generate(TEXTS, temperature=1.0, seed=0, max_chars=TEXT_CHARS)
+    return model.generate(SAMPLES, temperature=1.0, seed=0)
+
+
+def measure(
+    model: Model, split: Split, window: int | None = None, samples: Sequence[str] | None = None
+) -> dict[str, Any]:
     """Likelihood and first guesses on the test part, n-grams' beside, and novelty of samples.
 
-    With `window`, also how often the first guess after so many characters is right.
+    With `window`, also how often the first guess after so many characters is right. `samples` are
+    those of `draw_samples`, for a caller who has them already.
 
     Raises:
         CorpusError: nothing is held out, so there is no figure to give; or no window of it.
@@ -43,15 +55,15 @@ def measure(model: Model, split: Split, window: int | None = None) -> dict[str, 
     if not split.test:
         raise CorpusError("nothing is held out in so short a corpus: no figure can be claimed")
     windows = {} if window is None else measure_windows(model, split, window)
-    measured = _measure_text(model, split) if model.endless else _measure_names(model, split)
-    return measured | windows
+    drawn = draw_samples(model) if samples is None else samples
+    of_kind = _measure_text if model.endless else _measure_names
+    return of_kind(model, split, drawn) | windows
 
 
-def _measure_names(model: Model, split: Split) -> dict[str, Any]:
+def _measure_names(model: Model, split: Split, drawn: Sequence[str]) -> dict[str, Any]:
     figures, nats = _measure_reading(model, split)
-    drawn = model.generate(SAMPLES, temperature=1.0, seed=0)
     limit = model.bundle.max_chars
-    ended = sum(len(name) < limit for name in drawn) / SAMPLES
+    ended = sum(len(name) < limit for name in drawn) / len(drawn)
     novelty = asdict(measure_names(drawn, ended, split.train, split.test))
     pairs = zip(novelty["divergence"], novelty["divergence_floor"], strict=True)
     return {
@@ -62,16 +74,15 @@ def _measure_names(model: Model, split: Split) -> dict[str, Any]:
     }
 
 
-def _measure_text(model: Model, split: Split) -> dict[str, Any]:
+def _measure_text(model: Model, split: Split, drawn: Sequence[str]) -> dict[str, Any]:
     test = split.test[0]
     windows = [test[i : i + WINDOW] for i in range(0, len(test) - WINDOW + 1, WINDOW)] or [test]
     windowed = np.concatenate([model.score(window) for window in windows])
-    texts = model.generate(TEXTS, temperature=1.0, seed=0, max_chars=TEXT_CHARS)
     figures, _ = _measure_reading(model, split)
     return {
         **figures,
         "windowed_nats_per_char": round(float(windowed.mean()), 5),
-        **asdict(measure_text(texts, split.train[0], test)),
+        **asdict(measure_text(drawn, split.train[0], test)),
     }
 
 

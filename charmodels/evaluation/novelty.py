@@ -1,20 +1,25 @@
-"""Do samples look like the list without being copied from it? Measured beside the list itself.
+"""Do generated names look like the list without being copied from it? Asked of unseen ones, too.
 
 Every figure of the samples stands beside the same figure of records the model has never seen, for
 a held-out name, too, may lie close to a training name.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 
 from charmodels.runtime.sampling import Floats
 
+_Thing = TypeVar("_Thing", bound=Hashable)
 _BOUNDARY = "\0"
 ORDERS = (1, 2, 3, 4)
 """Lengths of the n-grams compared."""
+
+QUANTILES: Floats = np.linspace(0, 1, 21)
+"""Where the copying curves are given: the least of all, then every twentieth, to the most."""
 
 _NEIGHBOURS = 1_000
 """Samples whose nearest training name is searched: the search costs samples times names."""
@@ -44,10 +49,18 @@ class NameNovelty:
     """Jensen-Shannon divergence of 1- to 4-grams between samples and test names, nats."""
     divergence_floor: tuple[float, ...]
     """The same between training names and test names."""
+    length_divergence: float
+    """Jensen-Shannon divergence of lengths in characters between samples and test names, nats."""
+    length_divergence_floor: float
+    """The same between training names and test names."""
     edit_distance_median: float
     """Median normalised edit distance from a sample to its nearest training name."""
     edit_distance_median_held_out: float
     """The same from a test name."""
+    edit_distance_curve: tuple[float, ...]
+    """Quantiles 0, 0.05, ..., 1 of that distance over samples: their own copying curve."""
+    edit_distance_curve_held_out: tuple[float, ...]
+    """The same over test names; samples that lie far below it are copies or nearly so."""
 
 
 def measure_names(
@@ -56,6 +69,7 @@ def measure_names(
     """Compare samples with the training and test names they imitate."""
     written, known = set(samples), set(train)
     low, high = np.percentile([len(name) for name in train], [0.5, 99.5])
+    own, theirs = (nearest_distances(names[:_NEIGHBOURS], train) for names in (samples, test))
     return NameNovelty(
         samples=len(samples),
         unique_share=len(written) / len(samples),
@@ -66,8 +80,12 @@ def measure_names(
         length_share=sum(low <= len(name) <= high for name in samples) / len(samples),
         divergence=_divergences(samples, test),
         divergence_floor=_divergences(train, test),
-        edit_distance_median=nearest_distance(samples[:_NEIGHBOURS], train),
-        edit_distance_median_held_out=nearest_distance(test[:_NEIGHBOURS], train),
+        length_divergence=_length_divergence(samples, test),
+        length_divergence_floor=_length_divergence(train, test),
+        edit_distance_median=round(float(np.median(own)), 4),
+        edit_distance_median_held_out=round(float(np.median(theirs)), 4),
+        edit_distance_curve=_curve(own),
+        edit_distance_curve_held_out=_curve(theirs),
     )
 
 
@@ -79,6 +97,10 @@ def _divergences(a: Sequence[str], b: Sequence[str]) -> tuple[float, ...]:
     return tuple(round(divergence(ngrams(a, n), ngrams(b, n)), 5) for n in ORDERS)
 
 
+def _length_divergence(a: Sequence[str], b: Sequence[str]) -> float:
+    return round(divergence(Counter(map(len, a)), Counter(map(len, b))), 5)
+
+
 def ngrams(names: Sequence[str], n: int) -> Counter[str]:
     """Counts of all n-grams, a boundary before and after each name."""
     counts: Counter[str] = Counter()
@@ -88,7 +110,7 @@ def ngrams(names: Sequence[str], n: int) -> Counter[str]:
     return counts
 
 
-def divergence(a: Counter[str], b: Counter[str]) -> float:
+def divergence(a: Counter[_Thing], b: Counter[_Thing]) -> float:
     """Jensen-Shannon divergence in nats, 0 (the same) to ln 2 (nothing in common).
 
     Source: Lin 1991, "Divergence measures based on the Shannon entropy", equation 4.1.
@@ -105,8 +127,8 @@ def _relative_entropy(p: Floats, m: Floats) -> float:
     return float((p[there] * np.log(p[there] / m[there])).sum())
 
 
-def nearest_distance(names: Sequence[str], train: Sequence[str]) -> float:
-    """Median over `names` of the normalised Levenshtein distance to the nearest training name.
+def nearest_distances(names: Sequence[str], train: Sequence[str]) -> Floats:
+    """For each name the normalised Levenshtein distance to the nearest training name (names,).
 
     A name that is itself in the training part has distance 0.
     """
@@ -118,56 +140,8 @@ def nearest_distance(names: Sequence[str], train: Sequence[str]) -> float:
         some = train[start : start + _BLOCK]
         distances = cdist(names, some, scorer=Levenshtein.normalized_distance)  # (names, block)
         nearest = np.minimum(nearest, distances.min(axis=1))
-    return round(float(np.median(nearest)), 4)
+    return nearest
 
 
-@dataclass(frozen=True, kw_only=True)
-class TextNovelty:
-    """How much of generated text stands word for word in the training text."""
-
-    samples: int
-    """Characters generated."""
-    verbatim_share: float
-    """Characters covered by passages of at least 50 characters that stand in the training text."""
-    verbatim_share_held_out: float
-    """The same of the test text."""
-    longest_verbatim: int
-    """Characters of the longest such passage, 0 if none."""
-    longest_verbatim_held_out: int
-
-
-PASSAGE = 50
-"""Characters in a row that count as copied."""
-
-
-def measure_text(samples: Sequence[str], train: str, test: str) -> TextNovelty:
-    """Compare generated texts with the training text, beside the test text's own overlap."""
-    asked = set[str]().union(*map(_passages, (*samples, test)))
-    known = asked.intersection(_passages(train))  # all of the training text's would fill memory
-    own = [_overlap(text, known) for text in samples]
-    held_out = _overlap(test, known)
-    chars = sum(len(text) for text in samples)
-    return TextNovelty(
-        samples=chars,
-        verbatim_share=sum(covered for covered, _ in own) / max(1, chars),
-        verbatim_share_held_out=held_out[0] / max(1, len(test)),
-        longest_verbatim=max((longest for _, longest in own), default=0),
-        longest_verbatim_held_out=held_out[1],
-    )
-
-
-def _passages(text: str) -> Iterator[str]:
-    return (text[i : i + PASSAGE] for i in range(len(text) - PASSAGE + 1))
-
-
-def _overlap(text: str, known: set[str]) -> tuple[int, int]:
-    """Characters of `text` inside known passages, and the longest run of them."""
-    covered = longest = run = 0
-    for passage in _passages(text):
-        if passage in known:
-            run = run + 1 if run else PASSAGE
-            covered += 1 if run > PASSAGE else PASSAGE
-            longest = max(longest, run)
-        else:
-            run = 0
-    return min(covered, len(text)), longest
+def _curve(distances: Floats) -> tuple[float, ...]:
+    return tuple(np.quantile(distances, QUANTILES).round(4).tolist())

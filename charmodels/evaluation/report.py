@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from charmodels.aside import write_aside
 from charmodels.runtime.bundle import sha256_of
 from charmodels.runtime.errors import RunError
 
@@ -17,8 +18,6 @@ _WEIGHTS = "model_sha256"
 
 def write_evaluation(run: Path, measured: Mapping[str, Any], model_sha256: str) -> None:
     """Keep what was measured of the weights with that sha256."""
-    from charmodels.training.checkpoint import write_aside
-
     text = json.dumps({**measured, _WEIGHTS: model_sha256}, indent=1)
     write_aside(run / EVALUATION, (text + "\n").encode())
 

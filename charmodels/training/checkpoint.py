@@ -6,9 +6,7 @@ state.safetensors   where training stands: resumes to the same bits
 model.safetensors   the best weights on validation
 """
 
-import contextlib
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -19,6 +17,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
+from charmodels.aside import write_aside
 from charmodels.config import ModelConfig, TrainConfig
 from charmodels.models import MODELS, CharModel, LinearRecurrence, build_model
 from charmodels.runtime.bundle import Kind
@@ -177,25 +176,6 @@ def _optional_name(facts: Mapping[str, Any], key: str) -> str | None:
 def write_run(folder: Path, facts: RunFacts) -> None:
     """Write run.json aside and rename it into place; `?` for what is not UTF-8 in a path."""
     write_aside(folder / RUN, (facts.to_json() + "\n").encode(errors="replace"))
-
-
-def write_aside(path: Path, data: bytes) -> None:
-    """Replace a file whole or not at all: written beside it, flushed, renamed.
-
-    Raises:
-        RunError: it cannot be written; the old file is as it was.
-    """
-    aside = path.with_name(f".{path.name}.part")
-    try:
-        with aside.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        aside.replace(path)
-    except OSError as error:  # a full disk gives no file name
-        with contextlib.suppress(OSError):
-            aside.unlink(missing_ok=True)
-        raise RunError(f"{path}: cannot be written ({error.strerror or error})") from error
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:

@@ -12,6 +12,7 @@ from typing import Protocol
 
 from torch import Tensor
 
+from charmodels.aside import write_aside
 from charmodels.models.base import CharModel
 from charmodels.runtime.errors import RunError
 from charmodels.training.batches import Batches
@@ -23,7 +24,6 @@ from charmodels.training.checkpoint import (
     put_weights,
     read_tensors,
     weights_of,
-    write_aside,
     write_tensors,
 )
 from charmodels.training.plan import Clock
