@@ -104,7 +104,8 @@ def of_network_alone(facts: RunFacts) -> RunFacts:
             metrics[name] = own
     if "bits_per_char" in metrics:
         metrics["bits_per_char"] = round(metrics["nats_per_char"] / math.log(2), 5)
-    kept = {name: value for name, value in metrics.items() if not name.startswith("ngram_")}
+    of_expert = ("expert_", "ngram_")
+    kept = {name: value for name, value in metrics.items() if not name.startswith(of_expert)}
     return replace(facts, training=replace(facts.training, ngram="none"), metrics=kept)
 
 

@@ -56,7 +56,7 @@ def test_the_figures_are_those_of_the_model_that_speaks(kind: str, names: Path, 
     assert metrics["nats_per_char"] < metrics["network_nats_per_char"] - 0.1
     best = min(metrics[f"{who}_validation_nats_per_char"] for who in ("network", "ngram"))
     assert metrics["validation_nats_per_char"] < best
-    assert metrics["ngram_bytes"] < 60_000
+    assert metrics["expert_bytes"] < 60_000
 
 
 def test_what_is_shipped_is_what_was_trained(names: Path, tmp_path: Path) -> None:
@@ -66,7 +66,7 @@ def test_what_is_shipped_is_what_was_trained(names: Path, tmp_path: Path) -> Non
     assert shipped.generate(20, seed=5) == trained.generate(20, seed=5)
     assert shipped.score("Villa Luz") == pytest.approx(trained.score("Villa Luz"), abs=1e-5)
     assert [state.name for state in shipped.bundle.states][-2:] == ["n_0", "mix_0"]
-    tables = run_json(names)["metrics"]["ngram_bytes"]
+    tables = run_json(names)["metrics"]["expert_bytes"]
     network = tmp_path / "network"
     assert export([str(names), "--out", str(network), "--no-ngram"]) == 0
     grown = (out / "step.onnx").stat().st_size - (network / "step.onnx").stat().st_size
@@ -102,8 +102,8 @@ def test_bytes_are_kept_to(tmp_path: Path) -> None:
     corpus = write_text(tmp_path)
     run = train(tmp_path, corpus, "--kind", "text", "--ngram-bytes", "3000", "--no-test")
     metrics = run_json(run)["metrics"]
-    assert metrics["ngram_bytes"] <= 3_000
-    assert metrics["ngram_pruned_nats"] > 0
+    assert metrics["expert_bytes"] <= 3_000
+    assert metrics["expert_pruned_nats"] > 0
 
 
 def test_nothing_held_out_still_gives_an_ngram(tmp_path: Path) -> None:
@@ -161,3 +161,18 @@ def test_the_ngram_has_not_read_the_test_part(names: Path) -> None:
         for part in ("validation", "test")
     }
     assert nats["validation"] < nats["test"], "it has read the one and not the other"
+
+
+def test_evaluate_walks_along_the_balance(names: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    capsys.readouterr()
+    assert main(["evaluate", str(names), "--json"]) == 0
+    measured = json.loads(capsys.readouterr().out)
+    rows = {row["balance"]: row for row in measured["along_balance"]}
+    own = run_json(names)["metrics"]
+    assert rows[-1.0]["nats_per_char"] == pytest.approx(own["network_nats_per_char"], abs=2e-5)
+    assert rows[0.0]["nats_per_char"] == pytest.approx(own["nats_per_char"], abs=2e-5)
+    assert rows[0.0]["nats_per_char"] < min(rows[end]["nats_per_char"] for end in (-1.0, 1.0))
+    assert len({row["copied_share"] for row in rows.values()}) == 5, [rows]
+    assert measured["spelled_share"] == 1.0 > measured["spelled_share_held_out"]
+    assert main(["evaluate", str(names)]) == 0
+    assert "-1.0 network alone" in capsys.readouterr().out

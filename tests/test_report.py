@@ -209,7 +209,7 @@ def hostile(names_bundle: Path, tmp_path: Path) -> Path:
         "model": {"arch": HOSTILE, "layers": None},
         "credit": "x" * 10_000,
     }
-    facts["metrics"] |= {"parameters": 10**999, "ngram_bytes": HOSTILE}
+    facts["metrics"] |= {"parameters": 10**999, "expert_bytes": HOSTILE}
     (folder / "bundle.json").write_text(json.dumps(facts), encoding="utf-8")
     return folder
 

@@ -50,6 +50,8 @@ def group_figures(measured: Mapping[str, Any]) -> list[Group]:
     of_names = "nats_per_name" in measured
     groups = [_reading(rest, of_names), _guesses(rest)]
     groups += [_novelty(rest), _divergence(rest), _distance(rest)] if of_names else [_overlap(rest)]
+    if "along_balance" in rest:
+        groups.append(_balance(rest, of_names))
     if rest:
         rows = (Row(name.replace("_", " "), (_any(value),)) for name, value in rest.items())
         groups.append(Group("Also measured", ("",), tuple(rows)))
@@ -150,6 +152,27 @@ def _overlap(rest: dict[str, Any]) -> Group:
     note = f"Of {rest.pop('samples'):,} characters, temperature 1, seed 0."
     title = "Word for word in the training text"
     return Group(title, ("samples", "held-out"), tuple(rows), note)
+
+
+def _balance(rest: dict[str, Any], of_names: bool) -> Group:
+    ends = {-1.0: "network alone", 0.0: "as fitted", 1.0: "n-gram alone"}
+    rows = [
+        Row(
+            f"{each['balance']:+.1f} {ends.get(each['balance'], '')}".rstrip(),
+            (_number(each["nats_per_char"]), _share(each["copied_share"])),
+        )
+        for each in rest.pop("along_balance")
+    ]
+    note = f"Copied: in passages of {PASSAGE} or more that stand in the text."
+    if of_names:
+        note = "Copied: samples that stand in the list."
+    if "spelled_share" in rest:
+        own, theirs = rest.pop("spelled_share"), rest.pop("spelled_share_held_out")
+        note += (
+            f" The n-gram's tables spell {_share(own)} of the training names from beginning to "
+            f"end, and {_share(theirs)} of the held-out ones: whoever has the bundle can tell."
+        )
+    return Group("Between network and n-gram", ("nats", "copied"), tuple(rows), note)
 
 
 def _at(curve: Sequence[Any], quantile: float) -> Any:

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from charmodels.corpus.splitting import Split
+from charmodels.evaluation.balance import measure_balance
 from charmodels.evaluation.novelty import measure_names
 from charmodels.evaluation.overlap import measure_text
 from charmodels.evaluation.windows import GREEDY, measure_windows
@@ -44,6 +45,9 @@ def measure(
 ) -> dict[str, Any]:
     """Likelihood and first guesses on the test part, n-grams' beside, and novelty of samples.
 
+    What a sample may have been copied from is what the model has read: the training part, and of a
+    model with an n-gram the validation part too.
+
     With `window`, also how often the first guess after so many characters is right. `samples` are
     those of `draw_samples`, for a caller who has them already.
 
@@ -56,15 +60,21 @@ def measure(
         raise CorpusError("nothing is held out in so short a corpus: no figure can be claimed")
     windows = {} if window is None else measure_windows(model, split, window)
     drawn = draw_samples(model) if samples is None else samples
+    known = split.train
+    if model.has_ngram:  # the n-gram counted the validation part too
+        known = (*split.train, *split.validation)
+        known = ("".join(known),) if model.endless else known
     of_kind = _measure_text if model.endless else _measure_names
-    return of_kind(model, split, drawn) | windows
+    return of_kind(model, split, known, drawn) | windows | measure_balance(model, split, known)
 
 
-def _measure_names(model: Model, split: Split, drawn: Sequence[str]) -> dict[str, Any]:
+def _measure_names(
+    model: Model, split: Split, known: Sequence[str], drawn: Sequence[str]
+) -> dict[str, Any]:
     figures, nats = _measure_reading(model, split)
     limit = model.bundle.max_chars
     ended = sum(len(name) < limit for name in drawn) / len(drawn)
-    novelty = asdict(measure_names(drawn, ended, split.train, split.test))
+    novelty = asdict(measure_names(drawn, ended, known, split.test))
     pairs = zip(novelty["divergence"], novelty["divergence_floor"], strict=True)
     return {
         **figures,
@@ -74,7 +84,9 @@ def _measure_names(model: Model, split: Split, drawn: Sequence[str]) -> dict[str
     }
 
 
-def _measure_text(model: Model, split: Split, drawn: Sequence[str]) -> dict[str, Any]:
+def _measure_text(
+    model: Model, split: Split, known: Sequence[str], drawn: Sequence[str]
+) -> dict[str, Any]:
     test = split.test[0]
     windows = [test[i : i + WINDOW] for i in range(0, len(test) - WINDOW + 1, WINDOW)] or [test]
     windowed = np.concatenate([model.score(window) for window in windows])
@@ -82,7 +94,7 @@ def _measure_text(model: Model, split: Split, drawn: Sequence[str]) -> dict[str,
     return {
         **figures,
         "windowed_nats_per_char": round(float(windowed.mean()), 5),
-        **asdict(measure_text(drawn, split.train[0], test)),
+        **asdict(measure_text(drawn, known[0], test)),
     }
 
 

@@ -27,7 +27,7 @@ def describe_subject(
         kind: names or text.
         split: what it was measured on.
     """
-    parameters, inside = _count(metrics.get("parameters")), _count(metrics.get("ngram_bytes"))
+    parameters, inside = _count(metrics.get("parameters")), _count(metrics.get("expert_bytes"))
     return {
         "Name": said(name),
         "Kind": kind,

@@ -125,7 +125,7 @@ def mix(
 
 
 def _about(order: int, size: int, least_nats: float) -> dict[str, Any]:
-    return {"ngram_order": order, "ngram_bytes": size, "ngram_pruned_nats": round(least_nats, 3)}
+    return {"expert_order": order, "expert_bytes": size, "expert_pruned_nats": round(least_nats, 3)}
 
 
 def _some(records: Sequence[Ids], chars: int, *, endless: bool) -> list[Ids]:

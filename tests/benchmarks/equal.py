@@ -120,8 +120,8 @@ def _row(corpus: str, label: str, seconds: int, lines: list[dict[str, Any]]) -> 
     note = (
         f"{seconds} s, {len(lines)} seeds, spread {max(together) - min(together):.3f}; network "
         f"alone {statistics.median(alone):.3f}, spread {max(alone) - min(alone):.3f}, "
-        f"{first['parameters']:,} parameters; n-gram of order {first['ngram_order']}, "
-        f"{first['ngram_bytes'] / 1e6:.2f} MB; graph {first['graph_bytes'] / 1e6:.2f} MB; "
+        f"{first['parameters']:,} parameters; n-gram of order {first['expert_order']}, "
+        f"{first['expert_bytes'] / 1e6:.2f} MB; graph {first['graph_bytes'] / 1e6:.2f} MB; "
         f"{'' if windowed is None else f'windowed {windowed:.3f}; '}split {first['split'][:12]}"
     )
     value = round(statistics.median(together), 4)

@@ -1,0 +1,87 @@
+"""Network and n-gram apart and together: what reading costs, and how much is copied, on the way.
+
+The n-gram knows by heart what it counted, so it copies more; how much more stands here, and the
+default between the two is judged by both.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from charmodels.corpus.splitting import Split
+from charmodels.evaluation.overlap import measure_text
+from charmodels.ngram.hybrid import Hybrid
+from charmodels.ngram.spelling import spelled
+from charmodels.runtime.balance import balanced
+from charmodels.runtime.generation import Memory
+from charmodels.runtime.model import Model
+
+BALANCES = (-1.0, -0.5, 0.0, 0.5, 1.0)
+"""From the network alone to the n-gram alone; 0 is as fitted."""
+
+NAMES, TEXTS, TEXT_CHARS = 2_000, 10, 1_000
+"""Names drawn at each balance; or texts, and characters of each; temperature 1, seed 0."""
+
+_CHARS = 10_000
+"""Characters of the test part read at each balance, at most."""
+
+_SPELLED = 2_000
+"""Names of each part that are looked for in the tables, at most."""
+
+
+def measure_balance(model: Model, split: Split, known: Sequence[str]) -> dict[str, Any]:
+    """A row for each balance; for names also what the tables give away.
+
+    Args:
+        model: nothing is measured unless it has an n-gram.
+        split: whose test part is read.
+        known: the records that network and n-gram were made of.
+    """
+    if not model.has_ngram:
+        return {}
+    test = _some(split.test, model.endless)
+    rows = [
+        {
+            "balance": balance,
+            "nats_per_char": round(_nats(model, test, balance), 5),
+            "copied_share": round(_copied(model, split, known, balance), 5),
+        }
+        for balance in BALANCES
+    ]
+    return {"along_balance": rows, **_given_away(model, split)}
+
+
+def _some(records: Sequence[str], endless: bool) -> list[str]:
+    if endless:
+        return [records[0][:_CHARS]]
+    ends = np.cumsum([len(record) + 1 for record in records])
+    return list(records[: max(1, int(np.searchsorted(ends, _CHARS, "right")))])
+
+
+def _nats(model: Model, test: Sequence[str], balance: float) -> float:
+    start = Memory(balanced(model.step.initial_state(), balance))
+    return float(np.concatenate([model.score(record, start) for record in test]).mean())
+
+
+def _copied(model: Model, split: Split, known: Sequence[str], balance: float) -> float:
+    """Samples that stand in the list; or characters in passages that stand in the text."""
+    if model.endless:
+        texts = model.generate(
+            TEXTS, max_chars=TEXT_CHARS, temperature=1.0, seed=0, balance=balance
+        )
+        return measure_text(texts, known[0], split.test[0]).verbatim_share
+    names, listed = model.generate(NAMES, temperature=1.0, seed=0, balance=balance), set(known)
+    return sum(name in listed for name in names) / NAMES
+
+
+def _given_away(model: Model, split: Split) -> dict[str, Any]:
+    """Names that can be read in the tables: of the list, and of those held out."""
+    if model.endless or not isinstance(model.step, Hybrid):
+        return {}
+    ngram, encode = model.step.ngram, model.vocabulary.encode
+    shares = {
+        name: float(spelled(ngram, [encode(each) for each in part[:_SPELLED]]).mean())
+        for name, part in (("spelled_share", split.train), ("spelled_share_held_out", split.test))
+    }
+    return {name: round(share, 5) for name, share in shares.items()}
