@@ -34,6 +34,10 @@ class Recurrence(nn.Module, ABC):
     layer it can be computed once for every character of the vocabulary; `cell` does the rest.
     """
 
+    line_norm: Callable[[int], nn.Module] | None = None
+    """The norm before the head, of a recurrence that adds to a line which passes through. Such a
+    one hides what it adds with dropout by itself, and never the line."""
+
     def __init__(self, input_size: int, hidden_size: int) -> None:
         super().__init__()
         self.input_size, self.hidden_size = input_size, hidden_size
@@ -118,9 +122,9 @@ class CharModel(nn.Module):
         )
         self.head = nn.Linear(config.hidden_size, vocab)
         self.dropout = nn.Dropout(config.dropout)
-        # Blocks hide what they add themselves; the line they add to ends in a norm.
-        self.after_layer = nn.Identity() if config.block else self.dropout
-        self.norm = nn.RMSNorm(config.hidden_size) if config.block else nn.Identity()
+        line_norm = self.recurrences()[-1].line_norm
+        self.after_layer = nn.Identity() if line_norm else self.dropout
+        self.norm = line_norm(config.hidden_size) if line_norm else nn.Identity()
         if config.embedding_size:
             nn.init.normal_(self.embedding.weight, std=config.embedding_size**-0.5)
         nn.init.zeros_(self.head.bias)
