@@ -8,7 +8,7 @@ from torch.nn.functional import silu
 from charmodels.config import ModelConfig
 from charmodels.models import CharModel, ResGRU, build_model
 from charmodels.models import resgru as resgru_module
-from charmodels.models.resgru import gated, gated_memory
+from charmodels.models.resgru import gated, gated_memory, hide
 
 BATCH, TIME, HIDDEN = 3, 7, 5
 
@@ -142,3 +142,22 @@ def test_slow_fading_survives_autocast() -> None:
             _, after = layer(x, state)
     assert torch.allclose(after["h"], expected["h"], rtol=0, atol=1e-4)
     assert (after["h"] < 8.9).all(), "it fades"
+
+
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.9])
+def test_it_hides_its_share_and_keeps_the_mean(share: float) -> None:
+    torch.manual_seed(0)
+    hidden = hide(torch.ones(400, 1001), share)
+    assert float((hidden == 0).float().mean()) == pytest.approx(share, abs=4e-3)
+    assert float(hidden.mean()) == pytest.approx(1, abs=0.05)
+    columns = (hidden == 0).float().mean(dim=0)  # every byte of a drawn number alike
+    assert float(columns.std()) == pytest.approx((share * (1 - share) / 400) ** 0.5, rel=0.2)
+
+
+def test_dropout_hides_what_is_added_and_only_in_training() -> None:
+    torch.manual_seed(0)
+    layer = ResGRU(8, 8, dropout=0.5)
+    x, state = torch.randn(2, 5, 8), {"h": torch.zeros(2, 8)}
+    assert not torch.equal(layer(x, state)[0], layer(x, state)[0])
+    layer.eval()
+    assert torch.equal(layer(x, state)[0], layer(x, state)[0])
