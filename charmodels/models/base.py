@@ -38,6 +38,9 @@ class Recurrence(nn.Module, ABC):
     """The norm before the head, of a recurrence that adds to a line which passes through. Such a
     one hides what it adds with dropout by itself, and never the line."""
 
+    hides_embedding = True
+    """Whether dropout hides numbers of the embedding, where the line may begin."""
+
     def __init__(self, input_size: int, hidden_size: int) -> None:
         super().__init__()
         self.input_size, self.hidden_size = input_size, hidden_size
@@ -123,6 +126,8 @@ class CharModel(nn.Module):
         self.head = nn.Linear(config.hidden_size, vocab)
         self.dropout = nn.Dropout(config.dropout)
         line_norm = self.recurrences()[-1].line_norm
+        hides_embedding = self.recurrences()[0].hides_embedding
+        self.before_layers = self.dropout if hides_embedding else nn.Identity()
         self.after_layer = nn.Identity() if line_norm else self.dropout
         self.norm = line_norm(config.hidden_size) if line_norm else nn.Identity()
         if config.embedding_size:
@@ -147,7 +152,7 @@ class CharModel(nn.Module):
     def forward(self, inputs: Tensor, state: TorchState) -> tuple[Tensor, TorchState]:
         """Read inputs (batch, time) int64; logits (batch, time, vocab) and the state after them."""
         next_state: dict[str, Tensor] = {}
-        y = self.dropout(self.embedding(inputs))  # (batch, time, input)
+        y = self.before_layers(self.embedding(inputs))  # (batch, time, input)
         for i, layer in enumerate(self.recurrences()):
             y, after = layer.forward(y, layer_state(state, i))  # (batch, time, hidden)
             y = self.after_layer(y)

@@ -45,6 +45,7 @@ class ResGRU(Recurrence):
     """
 
     line_norm = partial(nn.LayerNorm, bias=False)
+    hides_embedding = False
 
     def __init__(self, input_size: int, hidden_size: int, dropout: float = 0.0) -> None:
         super().__init__(input_size, hidden_size)
@@ -60,6 +61,8 @@ class ResGRU(Recurrence):
         self.dropout = dropout
         with torch.no_grad():
             self.gates.bias[:hidden_size] = torch.linspace(SLOWEST, 0.0, hidden_size)
+            if self.has_taps:  # an embedding is about 1 long: so the line's numbers are about 1
+                nn.init.normal_(self.taps.weight, std=TAPS**-0.5)
 
     @property
     def state_shapes(self) -> Mapping[str, tuple[int, ...]]:
