@@ -44,6 +44,12 @@ LONG_LIST = Recipe(
 TEXT = Recipe(
     purpose="the default for a text",
     dataset=None,
+    model=ModelConfig(arch="resgru", hidden_size=176, dropout=0.1),
+    training=TrainConfig(learning_rate=8e-3, batch_size=32),
+)
+TEXT_LSTM = Recipe(
+    purpose="what the shipped texts were trained with",
+    dataset=None,
     model=ModelConfig(hidden_size=240, dropout=0.2),
     training=TrainConfig(learning_rate=2.4e-2, batch_size=32),
 )
@@ -95,8 +101,8 @@ RECIPES: dict[str, Recipe] = {
         training=TrainConfig(learning_rate=1.2e-2, max_epochs=40, max_seconds=60),
     ),
     "us_names": _shipped("us_baby_names_10k", LIST, 120, "ships: US baby names"),
-    "shakespeare": _shipped("shakespeare_tragedies", TEXT, 300, "ships: Shakespeare"),
-    "biblia": _shipped("biblia_rv1909_evangelios", TEXT, 300, "ships: Spanish prose"),
+    "shakespeare": _shipped("shakespeare_tragedies", TEXT_LSTM, 300, "ships: Shakespeare"),
+    "biblia": _shipped("biblia_rv1909_evangelios", TEXT_LSTM, 300, "ships: Spanish prose"),
     "seed-argentina": Recipe(
         purpose="notebook 000: one-hot, RNN 25, dense, trained on sequences",
         dataset="ar_nombres_193k",
@@ -180,7 +186,7 @@ RECIPES: dict[str, Recipe] = {
     "bench-tinyshakespeare": Recipe(
         purpose="benchmark: tinyshakespeare, at most 400,000 parameters",
         dataset="tinyshakespeare",
-        model=ModelConfig(hidden_size=256, dropout=0.1),
+        model=TEXT.model,
         training=replace(TEXT.training, max_seconds=170),
     ),
 }

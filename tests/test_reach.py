@@ -96,7 +96,7 @@ def test_it_is_the_gradient_by_finite_differences(arch: str, layers: int, ids: n
             for name, value in state.items():
                 for i in range(value.numel()):
                     change = torch.zeros_like(value)
-                    change[0, i] = 1e-6
+                    change.view(-1)[i] = 1e-6
                     up, down = (loss({**state, name: value + s * change}) for s in (1, -1))
                     squares += ((up - down) / 2e-6) ** 2
         return float(np.sqrt(squares))

@@ -8,6 +8,7 @@ from charmodels.models.gru_reset_before import GRUResetBefore
 from charmodels.models.lstm import LSTM
 from charmodels.models.mingru import MinGRU
 from charmodels.models.minlstm import MinLSTM
+from charmodels.models.resgru import ResGRU
 from charmodels.models.rglru import RGLRU
 from charmodels.models.rnn import RNN
 from charmodels.models.scan import LinearRecurrence
@@ -20,6 +21,7 @@ MODELS: dict[str, type[Recurrence]] = {
     "mingru": MinGRU,
     "minlstm": MinLSTM,
     "rglru": RGLRU,
+    "resgru": ResGRU,
 }
 """From `arch` to its recurrence: a new one needs a file, a line here and a word in `Arch`."""
 
@@ -36,6 +38,7 @@ __all__ = [
     "MinGRU",
     "MinLSTM",
     "Recurrence",
+    "ResGRU",
     "build_model",
 ]
 
@@ -43,6 +46,8 @@ __all__ = [
 def build_model(vocab: int, config: ModelConfig) -> CharModel:
     """A model with fresh weights (seed torch first to get the same ones again)."""
     recurrence = MODELS[config.arch]
+    if config.arch == "resgru":  # a block by itself
+        return CharModel(vocab, config, lambda i, hidden: ResGRU(i, hidden, config.dropout))
     if not config.block:
         return CharModel(vocab, config, recurrence)
     return CharModel(vocab, config, lambda i, hidden: Block(recurrence(i, hidden), config.dropout))

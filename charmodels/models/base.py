@@ -34,6 +34,13 @@ class Recurrence(nn.Module, ABC):
     layer it can be computed once for every character of the vocabulary; `cell` does the rest.
     """
 
+    line_norm: Callable[[int], nn.Module] | None = None
+    """The norm before the head, of a recurrence that adds to a line which passes through. Such a
+    one hides what it adds with dropout by itself, and never the line."""
+
+    hides_embedding = True
+    """Whether dropout hides numbers of the embedding, where the line may begin."""
+
     def __init__(self, input_size: int, hidden_size: int) -> None:
         super().__init__()
         self.input_size, self.hidden_size = input_size, hidden_size
@@ -118,9 +125,11 @@ class CharModel(nn.Module):
         )
         self.head = nn.Linear(config.hidden_size, vocab)
         self.dropout = nn.Dropout(config.dropout)
-        # Blocks hide what they add themselves; the line they add to ends in a norm.
-        self.after_layer = nn.Identity() if config.block else self.dropout
-        self.norm = nn.RMSNorm(config.hidden_size) if config.block else nn.Identity()
+        line_norm = self.recurrences()[-1].line_norm
+        hides_embedding = self.recurrences()[0].hides_embedding
+        self.before_layers = self.dropout if hides_embedding else nn.Identity()
+        self.after_layer = nn.Identity() if line_norm else self.dropout
+        self.norm = line_norm(config.hidden_size) if line_norm else nn.Identity()
         if config.embedding_size:
             nn.init.normal_(self.embedding.weight, std=config.embedding_size**-0.5)
         nn.init.zeros_(self.head.bias)
@@ -143,7 +152,7 @@ class CharModel(nn.Module):
     def forward(self, inputs: Tensor, state: TorchState) -> tuple[Tensor, TorchState]:
         """Read inputs (batch, time) int64; logits (batch, time, vocab) and the state after them."""
         next_state: dict[str, Tensor] = {}
-        y = self.dropout(self.embedding(inputs))  # (batch, time, input)
+        y = self.before_layers(self.embedding(inputs))  # (batch, time, input)
         for i, layer in enumerate(self.recurrences()):
             y, after = layer.forward(y, layer_state(state, i))  # (batch, time, hidden)
             y = self.after_layer(y)

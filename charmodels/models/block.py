@@ -31,6 +31,8 @@ class Block(Recurrence):
     State: that of the recurrence, and conv (batch, 3, hidden): n_{t-3}, n_{t-2}, n_{t-1}.
     """
 
+    line_norm = nn.RMSNorm
+
     def __init__(self, recurrence: Recurrence, dropout: float) -> None:
         width = recurrence.hidden_size
         super().__init__(width, width)

@@ -14,6 +14,7 @@ NAMES = (
     "page",
     "quality",
     "recurrences",
+    "training",
     "table",
     "scratch",
     "notebooks",
