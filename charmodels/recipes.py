@@ -1,7 +1,8 @@
 """Named, complete settings: dataset, model and training, each repeatable by one command.
 
 The learning rates are high and the budgets short on purpose: on one core, within minutes, a model
-is better off taking large steps for a few passes than small ones for the same seconds.
+is better off taking large steps for a few passes than small ones for the same seconds. Every
+default counts an n-gram beside the network; seeds are the notebooks' own and do not.
 """
 
 from dataclasses import dataclass, replace
@@ -27,31 +28,25 @@ SHORT_LIST = Recipe(
     purpose="the default for a list of up to 4,000 names: much dropout, many passes",
     dataset=None,
     model=ModelConfig(hidden_size=160, dropout=0.5),
-    training=TrainConfig(learning_rate=1.6e-2, max_epochs=60),
+    training=TrainConfig(learning_rate=1.6e-2, max_epochs=60, ngram="auto"),
 )
 LIST = Recipe(
     purpose="the default for a list of up to 20,000 names",
     dataset=None,
     model=ModelConfig(hidden_size=176, dropout=0.4),
-    training=TrainConfig(learning_rate=1.2e-2, max_epochs=40),
+    training=TrainConfig(learning_rate=1.2e-2, max_epochs=40, ngram="auto"),
 )
 LONG_LIST = Recipe(
     purpose="the default for a longer list",
     dataset=None,
     model=ModelConfig(hidden_size=176, dropout=0.25),
-    training=TrainConfig(learning_rate=8e-3),
+    training=TrainConfig(learning_rate=8e-3, ngram="auto"),
 )
 TEXT = Recipe(
     purpose="the default for a text",
     dataset=None,
     model=ModelConfig(arch="resgru", hidden_size=176, dropout=0.1),
-    training=TrainConfig(learning_rate=8e-3, batch_size=32),
-)
-TEXT_LSTM = Recipe(
-    purpose="what the shipped texts were trained with",
-    dataset=None,
-    model=ModelConfig(hidden_size=240, dropout=0.2),
-    training=TrainConfig(learning_rate=2.4e-2, batch_size=32),
+    training=TrainConfig(learning_rate=8e-3, batch_size=32, ngram="auto"),
 )
 BY_HAND = Recipe(
     purpose="the default of --engine numpy: notebook 003's settings",
@@ -77,9 +72,13 @@ ELMAN = ModelConfig(arch="rnn", embedding_size=0, hidden_size=25, dropout=0.0)
 """What notebooks 000 and 004 build: one-hot, SimpleRNN 25, dense."""
 
 
+SHIPPED_BYTES = 1_300_000
+"""Of an n-gram that ships with the page."""
+
+
 def _shipped(dataset: str, of: Recipe, seconds: float, purpose: str) -> Recipe:
-    """A default recipe, bound to a dataset and given more time."""
-    training = replace(of.training, max_seconds=seconds)
+    """A default recipe, bound to a dataset and given more time, its n-gram small enough to ship."""
+    training = replace(of.training, max_seconds=seconds, ngram_bytes=SHIPPED_BYTES)
     return Recipe(purpose=purpose, dataset=dataset, model=of.model, training=training)
 
 
@@ -89,7 +88,7 @@ RECIPES: dict[str, Recipe] = {
         purpose="ships: Spanish first names",
         dataset="es_nombres_frecuencia",
         model=replace(LONG_LIST.model, dropout=0.1),
-        training=replace(LONG_LIST.training, max_seconds=240),
+        training=replace(LONG_LIST.training, max_seconds=240, ngram_bytes=SHIPPED_BYTES),
     ),
     "es_municipios": _shipped("es_municipios", LIST, 180, "ships: Spanish towns"),
     # Small and stopped early: its list does not ship, so it must not be known by heart.
@@ -101,8 +100,8 @@ RECIPES: dict[str, Recipe] = {
         training=TrainConfig(learning_rate=1.2e-2, max_epochs=40, max_seconds=60),
     ),
     "us_names": _shipped("us_baby_names_10k", LIST, 120, "ships: US baby names"),
-    "shakespeare": _shipped("shakespeare_tragedies", TEXT_LSTM, 300, "ships: Shakespeare"),
-    "biblia": _shipped("biblia_rv1909_evangelios", TEXT_LSTM, 300, "ships: Spanish prose"),
+    "shakespeare": _shipped("shakespeare_tragedies", TEXT, 300, "ships: Shakespeare"),
+    "biblia": _shipped("biblia_rv1909_evangelios", TEXT, 300, "ships: Spanish prose"),
     "seed-argentina": Recipe(
         purpose="notebook 000: one-hot, RNN 25, dense, trained on sequences",
         dataset="ar_nombres_193k",
@@ -180,8 +179,11 @@ RECIPES: dict[str, Recipe] = {
         model=LIST.model,
         training=replace(LIST.training, weight_power=0.25, max_seconds=120),
     ),
-    "bench-names": _shipped(
-        "makemore_names", LONG_LIST, 110, "benchmark: makemore's names, at most 200,000 parameters"
+    "bench-names": Recipe(
+        purpose="benchmark: makemore's names, at most 200,000 parameters",
+        dataset="makemore_names",
+        model=LONG_LIST.model,
+        training=replace(LONG_LIST.training, max_seconds=110),
     ),
     "bench-tinyshakespeare": Recipe(
         purpose="benchmark: tinyshakespeare, at most 400,000 parameters",
