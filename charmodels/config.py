@@ -6,7 +6,18 @@ from typing import Any, Literal, get_args, get_origin
 
 from charmodels.runtime.errors import SettingError
 
-Arch = Literal["rnn", "gru", "gru_reset_before", "lstm", "mingru", "minlstm", "rglru", "resgru"]
+Arch = Literal[
+    "rnn",
+    "gru",
+    "gru_reset_before",
+    "lstm",
+    "mingru",
+    "minlstm",
+    "rglru",
+    "resgru",
+    "gated_deltanet",
+    "transformer",
+]
 Device = Literal["auto", "cpu", "cuda", "mps"]
 Precision = Literal["auto", "float32", "bfloat16"]
 Engine = Literal["torch", "numpy"]

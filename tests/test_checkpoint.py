@@ -14,7 +14,7 @@ from charmodels.aside import write_aside
 from charmodels.config import ModelConfig, TrainConfig
 from charmodels.corpus.reading import read_corpus
 from charmodels.corpus.splitting import split_corpus
-from charmodels.models import build_model
+from charmodels.models import MODELS, build_model
 from charmodels.runtime.errors import RunError
 from charmodels.training.checkpoint import (
     MODEL,
@@ -174,6 +174,16 @@ def test_sizes_the_weights_cannot_have_take_no_memory(
     change(run, f"model.{size}", 16_384)
     monkeypatch.setattr("charmodels.training.checkpoint.build_model", no_model)
     assert "cannot hold" in refusal(lambda: read_model(run))
+
+
+@pytest.mark.parametrize("arch", MODELS)
+def test_a_wide_model_of_few_symbols_is_not_refused(run: Path, arch: str) -> None:
+    """The least weights of a run's sizes must not be more than there are."""
+    facts = read_run(run)
+    config = ModelConfig(arch=arch, embedding_size=1, hidden_size=256)  # type: ignore[arg-type]
+    model = build_model(len(facts.vocabulary), config)
+    write_tensors(run / MODEL, weights_of(model), {})
+    assert read_model(run, replace(facts, model=config)).config == config
 
 
 def test_tensors_that_were_read_leave_their_file_alone(tmp_path: Path) -> None:

@@ -7,8 +7,9 @@ import torch
 from torch import Tensor
 
 from charmodels.config import ModelConfig
-from charmodels.models import MODELS, Block, CharModel, build_model
+from charmodels.models import MODELS, Block, CharModel, GatedDeltaNet, Transformer, build_model
 from charmodels.models.base import TorchState
+from charmodels.models.transformer import WINDOW
 from charmodels.runtime.errors import SettingError
 
 VOCAB, BATCH, TIME = 13, 3, 17
@@ -195,3 +196,39 @@ def test_a_block_hides_what_it_adds_and_never_the_line() -> None:
     state = {"h": torch.zeros(BATCH, 8), "conv": torch.zeros(BATCH, 3, 8)}
     assert torch.equal(block(x, state)[0], x)
     assert not torch.equal(block.eval()(x, state)[0], x)
+
+
+def test_the_delta_rule_replaces_what_stood_under_a_key() -> None:
+    """Kept whole and corrected whole: what a key reads is what was written there last."""
+    delta = GatedDeltaNet(4, 8)
+    keys, values = torch.eye(8)[:2], torch.randn(3, 8)
+    state = {"S": torch.zeros(1, 1, 8, 8)}
+    for key, value in ((0, 0), (1, 1), (0, 2)):
+        log_a, e = torch.zeros(1), torch.ones(1)
+        projected = torch.cat([keys[0], keys[key], values[value], log_a, e])
+        said, state = delta.cell(projected[None], state)
+        assert torch.allclose(said, values[0 if key else value])
+    assert torch.allclose(keys @ state["S"][0, 0], values[[2, 1]])
+
+
+def test_gates_of_a_delta_rule_may_close() -> None:
+    for bias in (-200.0, 200.0):
+        delta = GatedDeltaNet(4, 8)
+        with torch.no_grad():
+            delta.gates.bias.fill_(bias)
+        said, after = delta(torch.randn(2, 40, 4), {"S": torch.ones(2, 1, 8, 8)})
+        (said.sum() + after["S"].sum()).backward()
+        for name, parameter in delta.named_parameters():
+            assert parameter.grad is not None
+            assert torch.isfinite(parameter.grad).all(), name
+
+
+def test_attention_ends_with_its_window() -> None:
+    attention = Transformer(4, 8)
+    x = torch.randn(1, 2 * WINDOW, 4)
+    changed = torch.cat([x[:, :5], x[:, 5:6] + 1, x[:, 6:]], dim=1)
+    state = {name: torch.zeros(1, WINDOW - 1, 8) for name in ("k", "v")}
+    with torch.no_grad():
+        said, other = (attention(each, state)[0][0] for each in (x, changed))
+    is_changed = [not torch.equal(a, b) for a, b in zip(said, other, strict=True)]
+    assert is_changed == [False] * 5 + [True] * WINDOW + [False] * (WINDOW - 5)

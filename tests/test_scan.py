@@ -11,6 +11,8 @@ from charmodels.models.scan import positive, scan
 
 BATCH, TIME, HIDDEN = 3, 70, 5
 LINEAR = [arch for arch, recurrence in MODELS.items() if issubclass(recurrence, LinearRecurrence)]
+AT_ONCE = [*LINEAR, "gated_deltanet", "transformer"]
+"""All that read a sequence without a step for each character."""
 
 
 def plain(a: Tensor, b: Tensor, h: Tensor) -> Tensor:
@@ -123,7 +125,7 @@ def read_both_ways(model: CharModel) -> tuple[Tensor, Tensor]:
 
 
 @pytest.mark.parametrize("block", [False, True], ids=["plain", "block"])
-@pytest.mark.parametrize("arch", LINEAR)
+@pytest.mark.parametrize("arch", AT_ONCE)
 @pytest.mark.parametrize(
     ("is_bfloat16", "tolerance"), [(False, 5e-6), (True, 1e-2)], ids=["float32", "bfloat16"]
 )
@@ -137,10 +139,11 @@ def test_at_once_is_one_by_one(arch: str, block: bool, is_bfloat16: bool, tolera
 
 
 @pytest.mark.parametrize("block", [False, True], ids=["plain", "block"])
-@pytest.mark.parametrize("arch", LINEAR)
+@pytest.mark.parametrize("arch", AT_ONCE)
 def test_gradients_at_once_are_those_of_steps(arch: str, block: bool) -> None:
     model = trained(arch, block).double()
-    tokens = torch.randint(0, 11, (BATCH, 20), generator=torch.Generator().manual_seed(3))
+    time = 36  # more than one chunk
+    tokens = torch.randint(0, 11, (BATCH, time), generator=torch.Generator().manual_seed(3))
     state = {
         name: torch.randn_like(value, dtype=torch.float64).requires_grad_()
         for name, value in model.initial_state(BATCH).items()
@@ -148,7 +151,7 @@ def test_gradients_at_once_are_those_of_steps(arch: str, block: bool) -> None:
     wanted = [*model.parameters(), *state.values()]
     at_once, _ = model(tokens, state)
     stepped, after = [], state
-    for t in range(20):
+    for t in range(time):
         logits, after = model.step(tokens[:, t], after)
         stepped.append(logits)
     ours = torch.autograd.grad(at_once.square().sum(), wanted)
@@ -159,7 +162,7 @@ def test_gradients_at_once_are_those_of_steps(arch: str, block: bool) -> None:
 
 
 @pytest.mark.parametrize("block", [False, True], ids=["plain", "block"])
-@pytest.mark.parametrize("arch", LINEAR)
+@pytest.mark.parametrize("arch", AT_ONCE)
 def test_memory_stays_float32_under_autocast(arch: str, block: bool) -> None:
     model = trained(arch, block)
     tokens = torch.zeros(BATCH, 4, dtype=torch.int64)

@@ -3,6 +3,7 @@
 from charmodels.config import ModelConfig
 from charmodels.models.base import CharModel, Recurrence
 from charmodels.models.block import Block
+from charmodels.models.delta import GatedDeltaNet
 from charmodels.models.gru import GRU
 from charmodels.models.gru_reset_before import GRUResetBefore
 from charmodels.models.lstm import LSTM
@@ -12,6 +13,7 @@ from charmodels.models.resgru import ResGRU
 from charmodels.models.rglru import RGLRU
 from charmodels.models.rnn import RNN
 from charmodels.models.scan import LinearRecurrence
+from charmodels.models.transformer import Transformer
 
 MODELS: dict[str, type[Recurrence]] = {
     "rnn": RNN,
@@ -22,6 +24,8 @@ MODELS: dict[str, type[Recurrence]] = {
     "minlstm": MinLSTM,
     "rglru": RGLRU,
     "resgru": ResGRU,
+    "gated_deltanet": GatedDeltaNet,
+    "transformer": Transformer,
 }
 """From `arch` to its recurrence: a new one needs a file, a line here and a word in `Arch`."""
 
@@ -34,11 +38,13 @@ __all__ = [
     "Block",
     "CharModel",
     "GRUResetBefore",
+    "GatedDeltaNet",
     "LinearRecurrence",
     "MinGRU",
     "MinLSTM",
     "Recurrence",
     "ResGRU",
+    "Transformer",
     "build_model",
 ]
 

@@ -19,7 +19,14 @@ from torch import Tensor
 
 from charmodels.aside import write_aside
 from charmodels.config import ModelConfig, TrainConfig
-from charmodels.models import MODELS, CharModel, LinearRecurrence, build_model
+from charmodels.models import (
+    MODELS,
+    CharModel,
+    GatedDeltaNet,
+    LinearRecurrence,
+    Transformer,
+    build_model,
+)
 from charmodels.runtime.bundle import Kind
 from charmodels.runtime.errors import RunError
 from charmodels.runtime.vocabulary import Vocabulary
@@ -252,7 +259,7 @@ def _raise_if_too_small(path: Path, facts: RunFacts) -> None:
     config = facts.model
     # The least of any recurrence: one matrix from the input and one from the memory; where the
     # gates know no memory, two from the input.
-    is_linear = issubclass(MODELS[config.arch], LinearRecurrence)
+    is_linear = issubclass(MODELS[config.arch], (LinearRecurrence, GatedDeltaNet, Transformer))
     second = config.embedding_size if is_linear else config.hidden_size
     first = config.hidden_size * (config.embedding_size + second)
     others = (config.layers - 1) * 2 * config.hidden_size**2
