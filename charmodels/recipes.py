@@ -44,7 +44,7 @@ LONG_LIST = Recipe(
 TEXT = Recipe(
     purpose="the default for a text",
     dataset=None,
-    model=ModelConfig(arch="resgru", hidden_size=176, dropout=0.1),
+    model=ModelConfig(arch="resgru", hidden_size=176, dropout=0.05),
     training=TrainConfig(learning_rate=8e-3, batch_size=32),
 )
 TEXT_LSTM = Recipe(
