@@ -1,8 +1,8 @@
 """Training characters a second of our defaults, beside a plain loop around torch's nn.LSTM.
 
 The peer is what a first tutorial writes: embedding 64, nn.LSTM, a linear head, AdamW, float32, the
-nearest number of parameters, the same batches. One torch thread each, in turns in one process; whole
-training steps, on random ids: the text does not matter.
+nearest number of parameters, the same batches. One torch thread each, in turns in one process;
+whole training steps, on random ids: the text does not matter.
 """
 
 import statistics
