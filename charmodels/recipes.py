@@ -45,8 +45,13 @@ LONG_LIST = Recipe(
 TEXT = Recipe(
     purpose="the default for a text",
     dataset=None,
-    model=ModelConfig(arch="resgru", hidden_size=176, dropout=0.1),
+    model=ModelConfig(arch="resgru", hidden_size=176, dropout=0.05),
     training=TrainConfig(learning_rate=8e-3, batch_size=32, ngram="auto"),
+)
+SHORT_TEXT = replace(
+    TEXT,
+    purpose="the default for a text of up to 600,000 characters: more dropout for more passes",
+    model=replace(TEXT.model, dropout=0.2),
 )
 BY_HAND = Recipe(
     purpose="the default of --engine numpy: notebook 003's settings",
@@ -100,8 +105,13 @@ RECIPES: dict[str, Recipe] = {
         training=TrainConfig(learning_rate=1.2e-2, max_epochs=40, max_seconds=60),
     ),
     "us_names": _shipped("us_baby_names_10k", LIST, 120, "ships: US baby names"),
-    "shakespeare": _shipped("shakespeare_tragedies", TEXT, 300, "ships: Shakespeare"),
-    "biblia": _shipped("biblia_rv1909_evangelios", TEXT, 300, "ships: Spanish prose"),
+    "shakespeare": _shipped(
+        "shakespeare_tragedies",
+        replace(TEXT, model=replace(TEXT.model, dropout=0.1)),
+        300,
+        "ships: Shakespeare",
+    ),
+    "biblia": _shipped("biblia_rv1909_evangelios", SHORT_TEXT, 300, "ships: Spanish prose"),
     "seed-argentina": Recipe(
         purpose="notebook 000: one-hot, RNN 25, dense, trained on sequences",
         dataset="ar_nombres_193k",
@@ -198,7 +208,7 @@ RECIPES: dict[str, Recipe] = {
 def default_recipe(corpus: Corpus) -> Recipe:
     """Settings that suit a user's own corpus, by its kind and size."""
     if corpus.kind == "text":
-        return TEXT
+        return SHORT_TEXT if len(corpus.records[0]) <= 600_000 else TEXT
     if len(corpus.records) <= 4_000:
         return SHORT_LIST
     return LIST if len(corpus.records) <= 20_000 else LONG_LIST

@@ -14,6 +14,7 @@ NAMES = (
     "page",
     "quality",
     "recurrences",
+    "equal",
     "training",
     "table",
     "scratch",

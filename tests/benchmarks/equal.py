@@ -65,9 +65,9 @@ def cells() -> Iterator[Cell]:
     """All of the table, seed by seed, so that one seed of everything comes first."""
     for seed in SEEDS:
         for table in (NAMES, TEXT):
-            for label, flags in table.models.items():
-                for seconds in table.seconds_of(label):
-                    yield Cell(table.corpus, label, flags, seconds, seed)
+            for label, model in table.models.items():
+                for seconds in model.seconds:
+                    yield Cell(table.corpus, label, model.flags, seconds, seed)
 
 
 def rows() -> list[Row]:
@@ -101,8 +101,8 @@ def summary(done: dict[str, dict[str, Any]]) -> list[Row]:
     """A row a model and budget: the median over seeds, beside it their spread and the n-gram."""
     found = []
     for table in (NAMES, TEXT):
-        for label in table.models:
-            for seconds in table.seconds_of(label):
+        for label, model in table.models.items():
+            for seconds in model.seconds:
                 names = [f"{table.corpus}/{label}/{seconds}s/{seed}" for seed in SEEDS]
                 lines = [done[name] for name in names if name in done]
                 if len(lines) < len(SEEDS):
