@@ -59,10 +59,10 @@ def samples(models: dict[str, Model]) -> str:
 def models_table(models: dict[str, Model]) -> str:
     """One row a bundle, every figure from its bundle.json."""
     rows = [
-        "| recipe and bundle | parameters | MB | CPU seconds | nats/character | bits/character "
-        "| n-gram divergence | held-out names invented (training) | new "
+        "| recipe and bundle | parameters | MB | CPU seconds | nats/character | network alone "
+        "| n-gram alone | n-gram divergence | held-out names invented (training) | new "
         "| edit distance (held-out) |",
-        "|---|---|---|---|---|---|---|---|---|---|",
+        "|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     for name, model in models.items():
         m: dict[str, Any] = dict(model.bundle.metrics)
@@ -81,7 +81,9 @@ def models_table(models: dict[str, Model]) -> str:
             )
         rows.append(
             f"| `{name}`: {TITLES[name]} | {m['parameters']:,} | {size:.1f} | {m['seconds']:.0f} "
-            f"| {m['nats_per_char']:.3f} | {m['bits_per_char']:.3f} | {tail} |"
+            f"| {m['nats_per_char']:.3f} "
+            f"| {m.get('network_nats_per_char', m['nats_per_char']):.3f} "
+            f"| {m['ngram_nats_per_char']:.3f} | {tail} |"
         )
     return "\n".join(rows)
 

@@ -39,8 +39,8 @@ def test_what_ships_is_what_the_readme_lists() -> None:
 
 def test_together_they_are_small() -> None:
     sizes = {name: folder_bytes(readme.BUNDLES / name) for name in BUNDLES}
-    assert max(sizes.values()) <= 2 * MB, sizes
-    assert sum(sizes.values()) <= 10 * MB, sizes
+    assert max(sizes.values()) <= 3 * MB, sizes
+    assert sum(sizes.values()) <= 16 * MB, sizes
 
 
 @pytest.mark.parametrize("name", BUNDLES)
@@ -88,6 +88,7 @@ def test_the_dinosaurs_cannot_be_read_back() -> None:
     train = np.array([model.score(name).sum() for name in split.train])
     unseen = np.array([model.score(name).sum() for name in (*split.test, *split.validation)])
     assert readme.recognised(train, unseen) <= 0.65
+    assert not model.has_ngram, "an n-gram's tables spell out their list"
     for path in folder.iterdir():
         data = path.read_bytes()
         assert not any(name.encode() in data for name in split.train)

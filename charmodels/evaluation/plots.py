@@ -23,6 +23,9 @@ _COLOURS = ("#d9480f", "#1c7ed6", "#2f9e44", "#ae3ec9", "#b08900", "#0c8599")
 
 _DASHES = ("solid", (0, (5, 2)), (0, (1, 1.5)), (0, (6, 2, 1, 2)), (0, (9, 3)), (0, (3, 1, 1, 1)))
 
+_POINTS = 3
+"""A curve of so few points shows them."""
+
 Curve = tuple[Sequence[float], Sequence[float]]
 """The places along the horizontal axis and the heights there."""
 
@@ -92,7 +95,8 @@ def _plot(
     axes = figure.add_subplot()
     for place, (label, (x, y)) in enumerate(curves.items()):
         colour, dashes = _COLOURS[place % len(_COLOURS)], _DASHES[place % len(_DASHES)]
-        axes.plot(x, y, label=label, color=colour, linestyle=dashes, linewidth=2)
+        marker = "o" if len(x) <= _POINTS else None
+        axes.plot(x, y, label=label, color=colour, linestyle=dashes, linewidth=2, marker=marker)
     axes.set_xlabel(across)
     axes.set_ylabel(up)
     _make_grey(axes)

@@ -15,6 +15,7 @@ NAMES = (
     "quality",
     "recurrences",
     "equal",
+    "salts",
     "training",
     "table",
     "scratch",

@@ -22,8 +22,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from charmodels.corpus.registry import find_dataset
+import numpy as np
+
+from charmodels.corpus.registry import find_dataset, open_corpus
+from charmodels.corpus.splitting import split_corpus
+from charmodels.evaluation.plots import Curve, draw_curves
+from charmodels.ngram.counting import MAX_ORDER, MIN_ORDER, count
+from charmodels.ngram.packing import pack
+from charmodels.ngram.smoothing import smooth
 from charmodels.runtime.errors import CorpusError
+from charmodels.runtime.vocabulary import Vocabulary
 from tests.benchmarks.cells import NAMES, SEEDS, TEXT
 from tests.benchmarks.rows import RESULTS, Row, machine
 
@@ -109,7 +117,70 @@ def summary(done: dict[str, dict[str, Any]]) -> list[Row]:
                     print(f"  {names[0][:-2]}: {len(lines)} of {len(SEEDS)} seeds")
                 if lines:
                     found.append(_row(table.corpus, label, seconds, lines))
+        found += _kneser_ney(table.corpus, done)
+    draw(done)
     return found
+
+
+def _kneser_ney(corpus: str, done: dict[str, dict[str, Any]]) -> list[Row]:
+    """No network at all: an n-gram with as many bytes as the default's whole graph."""
+    sizes = [
+        line["graph_bytes"]
+        for name, line in done.items()
+        if name.startswith(f"{corpus}/default/") and "graph_bytes" in line
+    ]
+    if not sizes:
+        return []
+    opened = open_corpus(corpus)
+    endless, split = opened.kind == "text", split_corpus(opened)
+    vocabulary = Vocabulary.of(opened.records)
+    train, validation, test = (
+        [vocabulary.encode(record) for record in part]
+        for part in (split.train, split.validation, split.test)
+    )
+    counts = count(train, len(vocabulary), order=MAX_ORDER, endless=endless)
+    packed = (pack(smooth(counts, order), max(sizes)) for order in range(MIN_ORDER, MAX_ORDER + 1))
+    best = min(packed, key=lambda each: each.ngram.score(validation, endless=endless).sum())
+    whole = [*train, *validation]
+    again = count(
+        [np.concatenate(whole)] if endless else whole,
+        len(vocabulary),
+        order=best.ngram.order,
+        endless=endless,
+    )
+    final = pack(smooth(again, best.ngram.order), max(sizes))
+    nats = final.ngram.score(test, endless=endless)
+    note = (
+        f"order {best.ngram.order}, chosen on validation, which it then counts too; "
+        f"{final.bytes / 1e6:.2f} MB of at most {max(sizes) / 1e6:.2f}, pruned at "
+        f"{final.least_nats:.2f} nats; split {split.hash[:12]}"
+    )
+    value = round(float(nats.mean()), 4)
+    return [Row(name=f"{corpus}, Kneser-Ney alone", value=value, unit="nats", note=note)]
+
+
+def draw(done: dict[str, dict[str, Any]]) -> None:
+    """Quality against seconds and against bytes, medians over seeds, into results/*.svg."""
+    for table in (NAMES, TEXT):
+        by_seconds: dict[str, Curve] = {}
+        by_bytes: dict[str, Curve] = {}
+        for label, model in table.models.items():
+            points = []
+            for seconds in model.seconds:
+                names = [f"{table.corpus}/{label}/{seconds}s/{seed}" for seed in SEEDS]
+                lines = [done[name] for name in names if name in done]
+                if lines and "graph_bytes" in lines[0]:
+                    nats = statistics.median(line["nats_per_char"] for line in lines)
+                    used = statistics.median(line["seconds"] for line in lines)
+                    points.append((used, lines[0]["graph_bytes"] / 1e6, nats))
+            if points:
+                used_, sizes, nats_ = zip(*points, strict=True)
+                by_seconds[label], by_bytes[label] = (used_, nats_), (sizes, nats_)
+        up = f"{table.corpus}, test, nats per character"
+        if by_seconds:
+            path = RESULTS / f"equal-{table.corpus}"
+            draw_curves(Path(f"{path}-seconds.svg"), by_seconds, across="CPU seconds", up=up)
+            draw_curves(Path(f"{path}-bytes.svg"), by_bytes, across="MB of the graph", up=up)
 
 
 def _row(corpus: str, label: str, seconds: int, lines: list[dict[str, Any]]) -> Row:
@@ -130,10 +201,6 @@ def _row(corpus: str, label: str, seconds: int, lines: list[dict[str, Any]]) -> 
 
 def _windowed(bundle: Path) -> float:
     """Nats a character of the test part in windows of 256, each from the zero state."""
-    import numpy as np
-
-    from charmodels.corpus.registry import open_corpus
-    from charmodels.corpus.splitting import split_corpus
     from charmodels.evaluation.measure import WINDOW
     from charmodels.runtime import load_bundle
 
