@@ -31,19 +31,19 @@ SHORT_LIST = Recipe(
     training=TrainConfig(learning_rate=1.6e-2, max_epochs=60, ngram="auto"),
 )
 LIST = Recipe(
-    purpose="the default for a list of up to 20,000 names",
+    purpose="the default for a list of up to 20,000 names: dropout against learning by heart",
     dataset=None,
     model=ModelConfig(hidden_size=176, dropout=0.4),
     training=TrainConfig(learning_rate=1.2e-2, max_epochs=40, ngram="auto"),
 )
 LONG_LIST = Recipe(
-    purpose="the default for a longer list",
+    purpose="the default for a longer list: less dropout, for there is more to learn than to keep",
     dataset=None,
     model=ModelConfig(hidden_size=176, dropout=0.25),
     training=TrainConfig(learning_rate=8e-3, ngram="auto"),
 )
 TEXT = Recipe(
-    purpose="the default for a text",
+    purpose="the default for a text: a residual minimal GRU, little dropout, for passes are few",
     dataset=None,
     model=ModelConfig(arch="resgru", hidden_size=176, dropout=0.05),
     training=TrainConfig(learning_rate=8e-3, batch_size=32, ngram="auto"),

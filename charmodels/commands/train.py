@@ -42,6 +42,8 @@ def train_command(args: "Train", parse_again: Callable[["Train"], "Train"]) -> i
         raise SettingError(
             f"recipe {args.recipe} is for engine {recipe.training.engine}; leave --engine out"
         )
+    if not recipe:
+        print(f"settings: {_purpose(settings, corpus)}", file=sys.stderr)
     choose_device(wanted_device(settings.training))
     split = split_corpus(corpus, args.split_salt)
     for note in (*corpus.notes, *split.notes):
@@ -126,6 +128,12 @@ def _defaults(args: "Train", recipe: Recipe | None, corpus: Corpus, start: Start
             max_epochs=given.max_epochs,
         )
     return replace(args, model=model, training=training)
+
+
+def _purpose(settings: "Train", corpus: Corpus) -> str:
+    """Why these settings, where no recipe was asked for."""
+    by_numpy = settings.training.engine == "numpy"
+    return (BY_HAND if by_numpy else default_recipe(corpus)).purpose
 
 
 def _report(out: Path, outcome: Outcome, *, as_json: bool) -> int:

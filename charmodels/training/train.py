@@ -211,22 +211,35 @@ def train_run(
     with display:
         display.say(_opening(facts, model))
         progress = trainer.run()
-        if progress.stopped and facts.training.ngram == "auto":
-            display.say("counting the n-gram and weighing it with the network ...")
-    if progress.stopped:
-        mixed = None
-        if facts.training.ngram == "auto":
-            most = facts.training.ngram_bytes
-            mixed = mix(model, most, train, validation, endless=facts.kind == "text")
-            write_expert(folder, mixed.expert)
+        if progress.stopped:
+            mixed = _mix(folder, facts, model, train, validation, display.say)
             progress = replace(progress, seconds=clock.seconds(), wall_seconds=wall.seconds())
-        metrics = _metrics(model, progress) | (mixed.metrics if mixed else {})
-        if facts.read_test and split.test:
-            test = [encode(record) for record in split.test]
-            metrics |= _test_metrics(facts, model, mixed, test)
-        facts = replace(facts, metrics=metrics)
-        write_run(folder, facts)
+            metrics = _metrics(model, progress) | (mixed.metrics if mixed else {})
+            if facts.read_test and split.test:
+                test = [encode(record) for record in split.test]
+                metrics |= _test_metrics(facts, model, mixed, test)
+            facts = replace(facts, metrics=metrics)
+            write_run(folder, facts)
     return Outcome(facts, progress)
+
+
+def _mix(
+    folder: Path,
+    facts: RunFacts,
+    model: CharModel,
+    train: list[Ids],
+    validation: list[Ids],
+    say: Callable[[str], None],
+) -> Mixed | None:
+    """The n-gram beside the network, kept in the folder; None where none is wanted."""
+    if facts.training.ngram == "none":
+        return None
+    say("counting the n-gram and weighing it with the network ...")
+    most = facts.training.ngram_bytes
+    mixed = mix(model, most, train, validation, endless=facts.kind == "text")
+    write_expert(folder, mixed.expert)
+    say(_weighed(mixed))
+    return mixed
 
 
 def resume_run(folder: Path) -> Outcome:
@@ -367,6 +380,21 @@ def _sampler(facts: RunFacts, model: CharModel) -> Callable[[], list[str]]:
         return [" · ".join(speaker.generate(8))]
 
     return write
+
+
+def _weighed(mixed: Mixed) -> str:
+    """What was chosen, and by which figures."""
+    m = mixed.metrics
+    size = f"an n-gram of order {m['expert_order']}, {m['expert_bytes'] / 1e6:.2f} MB"
+    if m["expert_pruned_nats"]:
+        size += f" (pruned: followers that save {m['expert_pruned_nats']:.2g} nats stay)"
+    if "validation_nats_per_char" not in m:
+        return f"{size}; nothing is held out, so it is heard as much as the network"
+    return (
+        f"{size}; on validation the network alone costs {m['network_validation_nats_per_char']:.3f}"
+        f" nats, the n-gram alone {m['ngram_validation_nats_per_char']:.3f}, together "
+        f"{m['validation_nats_per_char']:.3f}"
+    )
 
 
 def _opening(facts: RunFacts, model: CharModel) -> str:
