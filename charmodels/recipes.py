@@ -46,7 +46,7 @@ TEXT = Recipe(
     purpose="the default for a text: a residual minimal GRU, little dropout, for passes are few",
     dataset=None,
     model=ModelConfig(arch="resgru", hidden_size=176, dropout=0.05),
-    training=TrainConfig(learning_rate=8e-3, batch_size=32, ngram="auto"),
+    training=TrainConfig(learning_rate=8e-3, batch_size=32, validations=8, ngram="auto"),
 )
 SHORT_TEXT = replace(
     TEXT,

@@ -100,9 +100,9 @@ def test_killed_before_the_ngram_a_run_still_ends_whole(names: Path, tmp_path: P
 
 def test_bytes_are_kept_to(tmp_path: Path) -> None:
     corpus = write_text(tmp_path)
-    run = train(tmp_path, corpus, "--kind", "text", "--ngram-bytes", "3000", "--no-test")
+    run = train(tmp_path, corpus, "--kind", "text", "--ngram-bytes", "1500", "--no-test")
     metrics = run_json(run)["metrics"]
-    assert metrics["expert_bytes"] <= 3_000
+    assert metrics["expert_bytes"] <= 1_500
     assert metrics["expert_pruned_nats"] > 0
 
 

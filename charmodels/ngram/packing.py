@@ -1,5 +1,6 @@
 """The n-gram in few bytes: numbers in half precision, and pruned until it fits."""
 
+from bisect import bisect_left
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -7,8 +8,8 @@ import numpy as np
 from charmodels.ngram.ngram import Ngram
 from charmodels.ngram.pruning import prune
 
-_FIRST_PRICE, _DEARER = 0.1, 1.3
-"""Nats a follower must save at the first pruning, and how many times that at each next one."""
+_PRICES = tuple(0.1 * 1.2**step for step in range(60))
+"""Nats a follower must save to stay, from nearly nothing to 4,700."""
 
 
 @dataclass(frozen=True)
@@ -27,11 +28,16 @@ def pack(ngram: Ngram, max_bytes: int) -> Packed:
 
     A table that cannot be so small keeps what every character is worth, and little else.
     """
-    kept, price = ngram, 0.0
-    while packed_bytes(kept) > max_bytes and len(kept.shares) > 2 * kept.trie.vocab:
-        price = price * _DEARER or _FIRST_PRICE
-        kept = prune(ngram, price)
-    return Packed(_halved(kept), packed_bytes(kept), price)
+    if packed_bytes(ngram) <= max_bytes:
+        return Packed(_halved(ngram), packed_bytes(ngram), 0.0)
+    pruned = {price: prune(ngram, price) for price in _PRICES[-1:]}
+
+    def fits(price: float) -> bool:
+        pruned[price] = prune(ngram, price)
+        return packed_bytes(pruned[price]) <= max_bytes
+
+    price = _PRICES[min(bisect_left(_PRICES, True, key=fits), len(_PRICES) - 1)]
+    return Packed(_halved(pruned[price]), packed_bytes(pruned[price]), price)
 
 
 def packed_bytes(ngram: Ngram) -> int:

@@ -19,7 +19,7 @@ from charmodels.ngram.automaton import Automaton, build_automaton
 from charmodels.ngram.counting import MAX_ORDER, count, places
 from charmodels.ngram.hybrid import Read, fit_weights
 from charmodels.ngram.ngram import Ngram
-from charmodels.ngram.packing import pack
+from charmodels.ngram.packing import Packed, pack
 from charmodels.ngram.smoothing import smooth
 from charmodels.runtime.errors import RunError
 from charmodels.runtime.sampling import Floats
@@ -98,16 +98,15 @@ def mix(
     if not validation:
         ngram = smooth(counts, ORDERS[0])
         packed = pack(ngram, max_bytes)
-        weights = np.full((ngram.order, 2), 0.5)
-        return Mixed(packed.ngram, weights, _about(packed.ngram.order, packed.bytes, 0.0))
+        return Mixed(packed.ngram, np.full((ngram.order, 2), 0.5), _about(packed))
     choosing = _some(validation, _TO_CHOOSE // model.vocab, endless=endless)
 
-    def cost(order: int) -> float:
-        read = read_both(model, smooth(counts, order), choosing, endless=endless)
-        return float(read.nats(fit_weights(read, order)).mean())
+    def cost(packed: Packed) -> float:
+        read = read_both(model, packed.ngram, choosing, endless=endless)
+        return float(read.nats(fit_weights(read, packed.ngram.order)).mean())
 
-    order = min(ORDERS, key=cost)
-    packed = pack(smooth(counts, order), max_bytes)
+    packed = min((pack(smooth(counts, order), max_bytes) for order in ORDERS), key=cost)
+    order = packed.ngram.order
     held_out = _some(validation, _TO_FIT // model.vocab, endless=endless)
     read = read_both(model, packed.ngram, held_out, endless=endless)
     weights = fit_weights(read, order)
@@ -121,11 +120,15 @@ def mix(
     again = count(whole, model.vocab, order=order, endless=endless)
     final = pack(smooth(again, order), max_bytes)
     metrics = {name: round(float(nats.mean()), 5) for name, nats in figures.items()}
-    return Mixed(final.ngram, weights, metrics | _about(order, final.bytes, final.least_nats))
+    return Mixed(final.ngram, weights, metrics | _about(final))
 
 
-def _about(order: int, size: int, least_nats: float) -> dict[str, Any]:
-    return {"expert_order": order, "expert_bytes": size, "expert_pruned_nats": round(least_nats, 3)}
+def _about(packed: Packed) -> dict[str, Any]:
+    return {
+        "expert_order": packed.ngram.order,
+        "expert_bytes": packed.bytes,
+        "expert_pruned_nats": round(packed.least_nats, 3),
+    }
 
 
 def _some(records: Sequence[Ids], chars: int, *, endless: bool) -> list[Ids]:
