@@ -206,12 +206,67 @@ def learning_table() -> list[str]:
     return lines
 
 
+def balance_table(models: dict[str, Model]) -> str:
+    """From the network alone to the n-gram alone: nats a character, and what is copied."""
+    rows = [
+        "| bundle | network alone | halfway | as fitted | halfway | n-gram alone "
+        "| its tables spell |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for name, model in models.items():
+        metrics = model.bundle.metrics
+        if "along_balance" not in metrics:
+            continue
+        cells = [
+            f"{each['nats_per_char']:.3f}, {each['copied_share']:.1%}"
+            for each in metrics["along_balance"]
+        ]
+        spelled = ""
+        if "spelled_share" in metrics:
+            own, theirs = metrics["spelled_share"], metrics["spelled_share_held_out"]
+            spelled = f"{own:.0%} of the list, {theirs:.1%} of held-out names"
+        rows.append(f"| `{name}` | {' | '.join(cells)} | {spelled} |")
+    return "\n".join(rows)
+
+
+def equal_table() -> str:
+    """Every architecture at equal parameters, from the finished cells."""
+    lines = [
+        "| corpus | model | parameters | CPU s | seeds | with n-gram (spread) "
+        "| network alone (spread) | n-gram MB | graph MB | windows of 256 |",
+        "|---|---|---|---|---|---|---|---|---|---|",
+    ]
+    cells = (RESULTS / "equal.jsonl").read_text(encoding="utf-8").splitlines()
+    groups: dict[tuple[str, str, str], list[dict[str, Any]]] = {}
+    for cell in map(json.loads, cells):
+        corpus, label, seconds, _ = cell["cell"].split("/")
+        groups.setdefault((corpus, label, seconds), []).append(cell)
+
+    def both(values: list[float]) -> str:
+        return f"{np.median(values):.3f} ({max(values) - min(values):.3f})"
+
+    for (corpus, label, seconds), found in sorted(groups.items()):
+        first = min(found, key=lambda cell: cell["cell"])
+        windowed, graph = first.get("windowed_nats_per_char"), first.get("graph_bytes")
+        lines.append(
+            f"| {corpus} | {label} | {first['parameters']:,} | {seconds.removesuffix('s')} "
+            f"| {len(found)} | {both([cell['nats_per_char'] for cell in found])} "
+            f"| {both([cell['network_nats_per_char'] for cell in found])} "
+            f"| {first['expert_bytes'] / 1e6:.2f} "
+            f"| {'' if graph is None else f'{graph / 1e6:.2f}'} "
+            f"| {'' if windowed is None else f'{windowed:.3f}'} |"
+        )
+    return "\n".join(lines)
+
+
 def blocks() -> dict[str, str]:
     """Every generated block of the README by its name."""
     models = shipped()
     return {
         "samples": samples(models),
         "models": models_table(models),
+        "balance": balance_table(models),
+        "equal": equal_table(),
         "notebooks": notebooks_table(),
         "benchmarks": benchmarks_table(),
     }

@@ -102,7 +102,9 @@ def test_a_notebooks_page_tells_what_was_measured(page: Path) -> None:
     assert expected.count("\n") >= 5
 
 
-@pytest.mark.parametrize("name", ["samples", "models", "notebooks", "benchmarks"])
+@pytest.mark.parametrize(
+    "name", ["samples", "models", "balance", "equal", "notebooks", "benchmarks"]
+)
 def test_the_readme_tells_what_the_files_say(name: str) -> None:
     text = readme.README.read_text(encoding="utf-8")
     assert readme.block(text, name) == readme.blocks()[name], "run: python -m tests.readme"
