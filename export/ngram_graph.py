@@ -127,11 +127,10 @@ def _move(graph: Nodes, automaton: Automaton) -> str:
     shorter = int(automaton.first[automaton.shorter_nodes])  # followers that lead anywhere
     table = np.append(automaton.leads_to[:shorter], 0).astype(np.int32)
     leads_to = graph.weight("leads_to", table)
-    old, _ = graph.split("n_0", 1, automaton.order - 2, 1)  # the longest cannot grow
-    each = graph.node("Unsqueeze", old, graph.whole(2))  # (batch, lengths - 1, 1)
-    reach = graph.weight("reach", np.arange(automaton.widest, dtype=np.int32))
+    shorter_ones = graph.weight("shorter_ones", np.arange(automaton.order - 2)[:, None])
+    old = graph.node("Gather", "n_0", shorter_ones, axis=1)  # the longest cannot grow
     one = graph.weight("one_wide", np.array(1, np.int64))
-    follower = _followers(graph, each, one, reach, shorter)  # (batch, lengths - 1, widest)
+    follower = _followers(graph, automaton, old, one, shorter)  # (batch, lengths - 1, widest)
     token = graph.node("Reshape", "token", graph.whole(-1, 1, 1))
     hit = graph.node("Equal", graph.look_up("symbols", follower, INT64), token)  # at most one
     nowhere = graph.weight("nowhere", np.zeros(1, np.int32))
@@ -155,11 +154,10 @@ def _chances(graph: Nodes, automaton: Automaton, contexts: str) -> str:
     log_backoff = graph.look_up("log_backoff", contexts, FLOAT)  # (batch, lengths)
     left = graph.node("Exp", graph.node("MatMul", log_backoff, graph.weight("above", above)))
     by_all, to_each = graph.split(left, 1, 1, lengths * widest)
-    places = graph.weight("places", np.arange(lengths).repeat(widest))
-    each = graph.node("Gather", contexts, places, axis=1)  # (batch, lengths * widest)
-    reach = graph.weight("reach_flat", np.tile(np.arange(widest, dtype=np.int32), lengths))
+    each = graph.node("Unsqueeze", contexts, graph.whole(2))
     one = graph.weight("one", np.array(1, np.int32))
-    follower = _followers(graph, each, one, reach, len(automaton.symbols))
+    follower = _followers(graph, automaton, each, one, len(automaton.symbols))
+    follower = graph.node("Reshape", follower, graph.whole(0, -1))  # (batch, lengths * widest)
     return graph.node(
         "ScatterElements",
         graph.node("Mul", by_all, anywhere),
@@ -170,11 +168,13 @@ def _chances(graph: Nodes, automaton: Automaton, contexts: str) -> str:
     )
 
 
-def _followers(graph: Nodes, contexts: str, one: str, reach: str, nobody: int) -> str:
-    """Places of the followers of contexts, `reach` of each; `nobody` where it has not so many.
+def _followers(graph: Nodes, automaton: Automaton, contexts: str, one: str, nobody: int) -> str:
+    """Places (batch, lengths, widest) of the followers of contexts (batch, lengths, 1).
 
-    A place that exists in the tables, but leads nowhere and has no share.
+    Where a context has not so many, `nobody`: a place that exists in the tables, but leads nowhere
+    and has no share.
     """
+    reach = graph.weight("reach", np.arange(automaton.widest, dtype=np.int32))
     start = graph.node("Gather", graph.prefix + "first", contexts)
     end = graph.node("Gather", graph.prefix + "first", graph.node("Add", contexts, one))
     place = graph.node("Add", start, reach)
