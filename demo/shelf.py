@@ -180,7 +180,7 @@ class Speaker:
             ("bits", unknown if bits is None else f"{bits:.2f}"),
         ]
         rows.append(("kind", say(language, f"kind.{self.model.bundle.kind}")))
-        optional = (("language", spoken), ("network", self.network))
+        optional = (("language", spoken), ("network", self._engines(language)))
         rows += [row for row in optional if row[1]]
         titles = [(name, say(language, f"card.{name}"), value) for name, value in rows]
         return "".join(
@@ -188,15 +188,23 @@ class Speaker:
             for name, title, value in titles
         )
 
+    def _engines(self, language: Language) -> str:
+        """The network, and the n-gram beside it with its order: LSTM 160 + n-gram 7."""
+        orders = [s.shape[0] + 1 for s in self.model.bundle.states if s.name == "n_0"]
+        counted = [f"{say(language, 'card.ngram')} {order}" for order in orders]
+        return " + ".join(filter(None, [self.network, *counted]))
+
     def _more(self, language: Language) -> str:
         """What the figures mean and where the data come from, folded away."""
         provenance, metrics = self.model.bundle.provenance, self.model.bundle.metrics
         data = _fact(provenance.get("title"), language)
         licence = _fact(provenance.get("licence"), language)
         novel = _number(metrics.get("novel_share"))
+        spelled = _number(metrics.get("spelled_share")) if self.model.has_ngram else None
         lines = [
             say(language, "card.bits.help"),
             novel is not None and say(language, "card.novel", share=f"{100 * novel:.0f}"),
+            spelled is not None and say(language, "card.spelled", share=f"{100 * spelled:.0f}"),
             data and f"{say(language, 'card.data')}: {data}",
             _fact(provenance.get("credit"), language),
             licence and f"{say(language, 'card.licence')}: {licence}",

@@ -55,6 +55,13 @@ WORDS: dict[str, dict[Language, str]] = {
         "es": "De cada 100 nombres que escribe, {share} no están en los datos de los que aprendió.",
         "en": "Of every 100 names it writes, {share} are not in the data it learned from.",
     },
+    "card.ngram": {"es": "n-grama", "en": "n-gram"},
+    "card.spelled": {
+        "es": "Su n-grama deletrea el {share} % de la lista de la que aprendió: quien tenga el "
+        "modelo puede saber qué nombres hay en ella.",
+        "en": "Its n-gram spells out {share}% of the list it learned from: whoever has the model "
+        "can tell which names are in it.",
+    },
     "card.data": {"es": "Datos", "en": "Data"},
     "card.licence": {"es": "Licencia", "en": "Licence"},
     "card.more": {"es": "Más sobre este modelo", "en": "More about this model"},
