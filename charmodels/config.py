@@ -134,7 +134,8 @@ class TrainConfig:
     Weights, validation and export are float32 always."""
     ngram: NgramChoice = "none"
     """auto also counts an n-gram and weighs it with the network: better where there is little to
-    learn from. It knows parts of the list by heart: none for a list that is private."""
+    learn from. It knows parts of the list by heart: none for a list that is private. It counts
+    every name once, whatever weight-power says, and at most 5 million characters."""
     ngram_bytes: int = 4_000_000
     """Of the n-gram's tables at most; pruned until they fit."""
     threads: int = 1

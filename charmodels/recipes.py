@@ -53,6 +53,12 @@ SHORT_TEXT = replace(
     purpose="the default for a text of up to 600,000 characters: more dropout for more passes",
     model=replace(TEXT.model, dropout=0.2),
 )
+LONG_TEXT_RUN = Recipe(
+    purpose="the default for a text and four minutes or more: an LSTM, which is then ahead again",
+    dataset=None,
+    model=ModelConfig(hidden_size=240, dropout=0.2),
+    training=TrainConfig(learning_rate=2.4e-2, batch_size=32, ngram="auto"),
+)
 BY_HAND = Recipe(
     purpose="the default of --engine numpy: notebook 003's settings",
     dataset=None,
@@ -77,13 +83,15 @@ ELMAN = ModelConfig(arch="rnn", embedding_size=0, hidden_size=25, dropout=0.0)
 """What notebooks 000 and 004 build: one-hot, SimpleRNN 25, dense."""
 
 
-SHIPPED_BYTES = 1_300_000
-"""Of an n-gram that ships with the page."""
+SHIPPED_BYTES, SHIPPED_TEXT_BYTES = 1_300_000, 1_000_000
+"""Of an n-gram that ships with the page; a text's network is larger."""
 
 
-def _shipped(dataset: str, of: Recipe, seconds: float, purpose: str) -> Recipe:
+def _shipped(
+    dataset: str, of: Recipe, seconds: float, purpose: str, ngram_bytes: int = SHIPPED_BYTES
+) -> Recipe:
     """A default recipe, bound to a dataset and given more time, its n-gram small enough to ship."""
-    training = replace(of.training, max_seconds=seconds, ngram_bytes=SHIPPED_BYTES)
+    training = replace(of.training, max_seconds=seconds, ngram_bytes=ngram_bytes)
     return Recipe(purpose=purpose, dataset=dataset, model=of.model, training=training)
 
 
@@ -106,12 +114,11 @@ RECIPES: dict[str, Recipe] = {
     ),
     "us_names": _shipped("us_baby_names_10k", LIST, 120, "ships: US baby names"),
     "shakespeare": _shipped(
-        "shakespeare_tragedies",
-        replace(TEXT, model=replace(TEXT.model, dropout=0.1)),
-        300,
-        "ships: Shakespeare",
+        "shakespeare_tragedies", LONG_TEXT_RUN, 300, "ships: Shakespeare", SHIPPED_TEXT_BYTES
     ),
-    "biblia": _shipped("biblia_rv1909_evangelios", SHORT_TEXT, 300, "ships: Spanish prose"),
+    "biblia": _shipped(
+        "biblia_rv1909_evangelios", LONG_TEXT_RUN, 300, "ships: Spanish prose", SHIPPED_TEXT_BYTES
+    ),
     "seed-argentina": Recipe(
         purpose="notebook 000: one-hot, RNN 25, dense, trained on sequences",
         dataset="ar_nombres_193k",
@@ -181,13 +188,16 @@ RECIPES: dict[str, Recipe] = {
             patience=50,
         ),
     ),
-    "argentina": _shipped("ar_nombres_193k", LONG_LIST, 240, "single first names of Argentina"),
+    "argentina": _shipped(
+        "ar_nombres_193k", LONG_LIST, 240, "single first names of Argentina", 4_000_000
+    ),
     "argentina-counts": Recipe(
         purpose="common first names of Argentina, a name drawn by its count ** 1/4",
         dataset="ar_historico_nombres_76803",
         lowercase=True,
         model=LIST.model,
-        training=replace(LIST.training, weight_power=0.25, max_seconds=120),
+        # An n-gram would count every name once, however common.
+        training=replace(LIST.training, weight_power=0.25, max_seconds=120, ngram="none"),
     ),
     "bench-names": Recipe(
         purpose="benchmark: makemore's names, at most 200,000 parameters",
@@ -205,9 +215,15 @@ RECIPES: dict[str, Recipe] = {
 """From name to recipe; a shipped bundle has its recipe's name."""
 
 
-def default_recipe(corpus: Corpus) -> Recipe:
-    """Settings that suit a user's own corpus, by its kind and size."""
+_LONG_RUN = 240
+"""CPU seconds from which a text is better off with an LSTM."""
+
+
+def default_recipe(corpus: Corpus, seconds: float | None) -> Recipe:
+    """Settings that suit a user's own corpus, by its kind and size, and the budget in seconds."""
     if corpus.kind == "text":
+        if seconds is not None and seconds >= _LONG_RUN:
+            return LONG_TEXT_RUN
         return SHORT_TEXT if len(corpus.records[0]) <= 600_000 else TEXT
     if len(corpus.records) <= 4_000:
         return SHORT_LIST

@@ -19,6 +19,10 @@ between two torch kernels, with cell states up to 39.
 """
 
 
+_SIDE_BY_SIDE = 256
+"""Ids of a vocabulary walked at once: a table of thousands a row would fill the memory."""
+
+
 @dataclass(frozen=True)
 class Difference:
     """The worst disagreement about one output over a whole walk."""
@@ -136,7 +140,8 @@ def prove(
     The text is `steps` characters at batch 1, 2 and 5; `restart` as in `compare`, for names.
     """
     ids = np.arange(vocab)
-    every_id = [np.stack([ids, ids[::-1]])]
+    pairs = np.stack([ids, ids[::-1]])
+    every_id = [pairs[:, start : start + _SIDE_BY_SIDE] for start in range(0, vocab, _SIDE_BY_SIDE)]
     written = (written_tokens(a, steps, batch, restart=restart) for batch in (1, 2, 5))
     for tokens in itertools.chain(every_id, written):
         for difference in compare(a, b, tokens, restart=restart):

@@ -99,12 +99,11 @@ def export_run(
 def of_network_alone(facts: RunFacts) -> RunFacts:
     """The facts of a run as if it had no n-gram: the network's own figures, and no other."""
     metrics = dict(facts.metrics or {})
-    for name in ("validation_nats_per_char", "nats_per_char"):
-        if (own := metrics.pop(f"network_{name}", None)) is not None:
-            metrics[name] = own
+    if (own := metrics.pop("network_nats_per_char", None)) is not None:
+        metrics["nats_per_char"] = own
     if "bits_per_char" in metrics:
         metrics["bits_per_char"] = round(metrics["nats_per_char"] / math.log(2), 5)
-    of_expert = ("expert_", "ngram_")
+    of_expert = ("expert_", "ngram_", "mixed_")
     kept = {name: value for name, value in metrics.items() if not name.startswith(of_expert)}
     return replace(facts, training=replace(facts.training, ngram="none"), metrics=kept)
 

@@ -60,7 +60,7 @@ def models_table(models: dict[str, Model]) -> str:
     """One row a bundle, every figure from its bundle.json."""
     rows = [
         "| recipe and bundle | parameters | MB | CPU seconds | nats/character | network alone "
-        "| n-gram alone | n-gram divergence | held-out names invented (training) | new "
+        "| best n-gram | n-gram divergence | held-out names invented (training) | new "
         "| edit distance (held-out) |",
         "|---|---|---|---|---|---|---|---|---|---|---|",
     ]
@@ -236,7 +236,8 @@ def equal_table() -> str:
         "| network alone (spread) | n-gram MB | graph MB | windows of 256 |",
         "|---|---|---|---|---|---|---|---|---|---|",
     ]
-    cells = (RESULTS / "equal.jsonl").read_text(encoding="utf-8").splitlines()
+    path = RESULTS / "equal.jsonl"
+    cells = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
     groups: dict[tuple[str, str, str], list[dict[str, Any]]] = {}
     for cell in map(json.loads, cells):
         corpus, label, seconds, _ = cell["cell"].split("/")

@@ -162,6 +162,15 @@ def test_no_other_pair_costs_less(rows: list[tuple[list[float], list[float], int
         assert cost(best) <= cost(other) + 1e-4 * len(rows)
 
 
+def test_who_is_wrong_is_not_heard_and_the_other_is_fitted_without_it() -> None:
+    right, wrong = [1.0, 0.0, 0.0], [0.0, 4.0, 0.0]
+    read = read_of([(wrong, right, 0), (wrong, right, 0), (wrong, right, 2)] * 40, [0] * 120)
+    weights = fit_weights(read, 1)
+    assert weights[0][0] == 0 < weights[0][1]
+    alone = min(float(read.nats(np.array([[0.0, b]])).sum()) for b in np.linspace(0, 6, 61))
+    assert float(read.nats(weights).sum()) <= alone + 0.5, "drawn a little to the common pair"
+
+
 def test_weights_follow_who_is_right() -> None:
     right, wrong, flat = [4.0, 0.0, 0.0], [0.0, 4.0, 0.0], [0.0, 0.0, 0.0]
     rows = [(right, flat, 0), (wrong, flat, 0), (flat, right, 0), (flat, right, 0)] * 50

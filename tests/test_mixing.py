@@ -9,11 +9,19 @@ import pytest
 import torch
 
 from charmodels.__main__ import main
+from charmodels.config import TrainConfig
 from charmodels.corpus.splitting import split_corpus
 from charmodels.runtime import Model, load_bundle
 from charmodels.runtime.errors import RunError
 from charmodels.training.checkpoint import read_model, read_run, read_tensors, write_tensors
-from charmodels.training.mixing import NGRAM, _some, read_expert
+from charmodels.training.mixing import (
+    NGRAM,
+    _some,
+    chars_to_count,
+    mix,
+    read_expert,
+    seconds_to_mix,
+)
 from charmodels.training.train import read_speaker, reopen_corpus, speaking_model
 from export.__main__ import main as export
 from tests.runs import TINY, run_json, write_names, write_text
@@ -54,8 +62,8 @@ def test_the_figures_are_those_of_the_model_that_speaks(kind: str, names: Path, 
     )
     assert paid_by_steps(alone, run) == pytest.approx(metrics["network_nats_per_char"], abs=2e-5)
     assert metrics["nats_per_char"] < metrics["network_nats_per_char"] - 0.1
-    best = min(metrics[f"{who}_validation_nats_per_char"] for who in ("network", "ngram"))
-    assert metrics["validation_nats_per_char"] < best
+    best = min(metrics[f"{who}validation_nats_per_char"] for who in ("", "ngram_"))
+    assert metrics["mixed_validation_nats_per_char"] < best
     assert metrics["expert_bytes"] < 60_000
 
 
@@ -143,6 +151,37 @@ def test_a_broken_file_is_refused(names: Path, tmp_path: Path, name: str) -> Non
         read_expert(tmp_path, vocab)
     assert read_expert(names, vocab) is not None
     assert read_expert(tmp_path / "nowhere", vocab) is None
+
+
+def test_a_long_corpus_is_counted_as_far_as_budget_and_memory_allow() -> None:
+    seconds = {None: 4_100_000, 20.0: 600_000, 90.0: 4_100_000, 8.0: 20_000, 600.0: 5_000_000}
+    for budget, most in seconds.items():
+        config = TrainConfig(ngram="auto", max_seconds=budget)
+        assert chars_to_count(config, 10**9) == most, budget
+        assert seconds_to_mix(config, 10**9) <= 0.5 * (budget or 90)
+        assert chars_to_count(config, 1_000) == 1_000
+    assert chars_to_count(TrainConfig(ngram="auto", max_steps=3), 10**9) == 5_000_000
+    assert chars_to_count(TrainConfig(), 10**9) == 0 == seconds_to_mix(TrainConfig(), 10**9)
+
+
+def test_only_so_much_is_counted(names: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    facts = read_run(names)
+    model, split = read_model(names, facts), reopen_corpus(facts)[1]
+    train, validation = (
+        [facts.vocabulary.encode(name) for name in part] for part in (split.train, split.validation)
+    )
+    monkeypatch.setattr("charmodels.training.mixing.chars_to_count", lambda config, chars: 200)
+    mixed = mix(model, facts.training, train, validation, endless=False)
+    held_out = sum(len(name) + 1 for name in validation)
+    assert 180 < mixed.metrics["expert_chars"] - held_out <= 200
+    long = np.concatenate(train)
+    mixed = mix(model, facts.training, [long], [long[:50]], endless=True)
+    assert mixed.metrics["expert_chars"] == 250
+
+
+def test_tables_too_small_for_anything_still_open(tmp_path: Path) -> None:
+    run = train(tmp_path, write_names(tmp_path), "--ngram-bytes", "1")
+    assert read_speaker(run, read_run(run)).generate(2)
 
 
 def test_some_of_the_records(names: Path) -> None:

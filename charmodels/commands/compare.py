@@ -8,11 +8,23 @@ from charmodels.evaluation.plots import Curve, check_picture, draw_curves
 from charmodels.runtime.errors import RunError
 from charmodels.training.checkpoint import LOG, read_run
 
-_COLUMNS = ("run", "corpus", "arch", "parameters", "validation_nats_per_char", "seconds", "steps")
+_MIXED = "mixed_validation_nats_per_char"
+_COLUMNS = (
+    "run",
+    "corpus",
+    "arch",
+    "parameters",
+    "validation_nats_per_char",
+    _MIXED,
+    "seconds",
+    "steps",
+)
 
 
 def compare_command(runs: tuple[Path, ...], plot: Path | None = None, *, as_json: bool) -> int:
-    """Print the runs, best validation first; warn when their splits differ; draw how they learned.
+    """Print the runs, the best network on validation first; draw how they learned.
+
+    Says so when their splits differ.
 
     Raises:
         SettingError: `plot` ends neither in .svg nor in .png.
@@ -42,8 +54,9 @@ def compare_command(runs: tuple[Path, ...], plot: Path | None = None, *, as_json
         return 0
     print(*_COLUMNS, sep="\t")
     for row in rows:
-        missing = "nothing held out" if row["finished"] else "unfinished"
-        print(*(missing if row[c] is None else row[c] for c in _COLUMNS), sep="\t")
+        missing = dict.fromkeys(_COLUMNS, "nothing held out" if row["finished"] else "unfinished")
+        missing[_MIXED] = "no n-gram" if row["finished"] else "unfinished"
+        print(*(missing[c] if row[c] is None else row[c] for c in _COLUMNS), sep="\t")
     return 0
 
 

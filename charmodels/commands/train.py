@@ -114,7 +114,7 @@ def _source(args: "Train", recipe: Recipe | None) -> str:
 def _defaults(args: "Train", recipe: Recipe | None, corpus: Corpus, start: Start | None) -> "Train":
     """The recipe's settings, or those that suit the corpus, with a given budget left standing."""
     by_numpy = args.training.engine == "numpy"
-    recipe = recipe or (BY_HAND if by_numpy else default_recipe(corpus))
+    recipe = recipe or (BY_HAND if by_numpy else default_recipe(corpus, args.training.max_seconds))
     model, training = recipe.model, recipe.training
     if start:
         training = fine_tuning(training)
@@ -133,7 +133,7 @@ def _defaults(args: "Train", recipe: Recipe | None, corpus: Corpus, start: Start
 def _purpose(settings: "Train", corpus: Corpus) -> str:
     """Why these settings, where no recipe was asked for."""
     by_numpy = settings.training.engine == "numpy"
-    return (BY_HAND if by_numpy else default_recipe(corpus)).purpose
+    return (BY_HAND if by_numpy else default_recipe(corpus, settings.training.max_seconds)).purpose
 
 
 def _report(out: Path, outcome: Outcome, *, as_json: bool) -> int:

@@ -79,9 +79,11 @@ def _given_away(model: Model, split: Split) -> dict[str, Any]:
     """Names that can be read in the tables: of the list, and of those held out."""
     if model.endless or not isinstance(model.step, Hybrid):
         return {}
-    ngram, encode = model.step.ngram, model.vocabulary.encode
-    shares = {
-        name: float(spelled(ngram, [encode(each) for each in part[:_SPELLED]]).mean())
-        for name, part in (("spelled_share", split.train), ("spelled_share_held_out", split.test))
-    }
-    return {name: round(share, 5) for name, share in shares.items()}
+    ngram, vocabulary = model.step.ngram, model.vocabulary
+    shares = {}
+    for name, part in (("spelled_share", split.train), ("spelled_share_held_out", split.test)):
+        some = [each for each in part[:_SPELLED] if not vocabulary.unknown(each)]
+        if some:
+            found = spelled(ngram, [vocabulary.encode(each) for each in some])
+            shares[name] = round(float(found.sum()) / len(part[:_SPELLED]), 5)
+    return shares

@@ -99,7 +99,7 @@ def _guesses(rest: dict[str, Any]) -> Group:
 
 def _novelty(rest: dict[str, Any]) -> Group:
     rows = (
-        Row("new: not in the training part", (_share(rest.pop("novel_share")),)),
+        Row("new: not in what the model has read", (_share(rest.pop("novel_share")),)),
         Row("different from one another", (_share(rest.pop("unique_share")),)),
         Row("ended by themselves", (_share(rest.pop("ended_share")),)),
         Row("as long as the middle 99% of training", (_share(rest.pop("length_share")),)),

@@ -16,7 +16,7 @@ from charmodels.evaluation.windows import GREEDY, measure_windows
 from charmodels.ngram.bigram import MAX_VOCAB, Bigram, count_bigram
 from charmodels.ngram.counting import MAX_ORDER, count
 from charmodels.ngram.ngram import Ngram
-from charmodels.ngram.smoothing import smooth_best
+from charmodels.ngram.smoothing import smooth, smooth_best
 from charmodels.runtime.errors import CorpusError
 from charmodels.runtime.generation import walk
 from charmodels.runtime.model import Model
@@ -134,8 +134,9 @@ def read_along(model: Model, text: str) -> tuple[Floats, npt.NDArray[np.bool_]]:
 def _measure_counted(model: Model, split: Split) -> dict[str, Any]:
     """What the same records cost models that only count: a bigram, and the n-gram of best order.
 
-    The order is chosen on the validation part. None where there is none to choose on, and for a
-    bigram whose table would be too large.
+    The order is chosen on the validation part; beside a model whose own n-gram counted that part
+    too, both then count it. None where there is none to choose on, and for a bigram whose table
+    would be too large.
     """
     # Another corpus than the model's own may hold characters that the model never saw.
     vocabulary = model.vocabulary.extended((*split.train, *split.validation))
@@ -144,11 +145,16 @@ def _measure_counted(model: Model, split: Split) -> dict[str, Any]:
         [vocabulary.encode(record) for record in part]
         for part in (split.train, split.validation, split.test)
     )
-    bigram = count_bigram(train, vocab, endless=endless) if vocab <= MAX_VOCAB else None
     ngram = None
     if validation:
         counts = count(train, vocab, order=MAX_ORDER, endless=endless)
         ngram = smooth_best(counts, validation, endless=endless)
+        if model.has_ngram:
+            train = [*train, *validation]
+            train = [np.concatenate(train)] if endless else train
+            order = ngram.order
+            ngram = smooth(count(train, vocab, order=order, endless=endless), order)
+    bigram = count_bigram(train, vocab, endless=endless) if vocab <= MAX_VOCAB else None
 
     def nats(counted: Bigram | Ngram | None) -> float | None:
         if counted is None:

@@ -14,6 +14,7 @@ probabilities instead (Jelinek and Mercer 1980) is worse on every list tried her
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from charmodels.ngram.automaton import Automaton
 from charmodels.runtime.balance import MIX, MIX_SIZE
@@ -97,17 +98,25 @@ def fit_weights(read: Read, order: int) -> Floats:
         order: of the n-gram.
     """
     common = _fit(read, np.array([0.5, 0.5]), 1e-3)
-    pairs = [_fit(read.of_length(length), common, _PRIOR) for length in range(order)]
-    return np.maximum(pairs, 0.0)
+    return np.stack([_fit(read.of_length(length), common, _PRIOR) for length in range(order)])
 
 
 def _fit(read: Read, start: Floats, pull: float) -> Floats:
-    """The pair (2,) that costs least, with pull / 2 for its squared distance from `start`.
+    """The pair (2,), neither below 0, that costs least with pull / 2 for its squared distance."""
+    pair = _descend(read, start, pull, np.ones(2, dtype=np.bool_))
+    if (pair >= 0).all():
+        return pair
+    pair = _descend(read, start, pull, pair >= 0)  # the cost is convex: who is below 0 stays at 0
+    return np.maximum(pair, 0.0)
 
-    The cost is convex: Newton's method, each step halved until it helps.
+
+def _descend(read: Read, start: Floats, pull: float, free: npt.NDArray[np.bool_]) -> Floats:
+    """The pair (2,) that costs least, those not free at 0; Newton, each step halved until it helps.
+
+    The cost is that of the characters, and pull / 2 for the squared distance from `start`.
     """
-    pair = start
-    if not len(read.targets):
+    pair = np.where(free, start, 0.0)
+    if not len(read.targets) or not free.any():
         return pair
     both = np.stack([read.network, read.ngram], axis=1).astype(np.float64)  # (chars, 2, vocab)
     both -= both.max(axis=2, keepdims=True)
@@ -127,7 +136,8 @@ def _fit(read: Read, start: Floats, pull: float) -> Floats:
         slope = (mean - came).sum(axis=0) + pull * (pair - start)
         weighed = both * chances[:, None]
         bend = np.einsum("civ,cjv->ij", weighed, both) - mean.T @ mean + pull * np.eye(2)
-        move = np.linalg.solve(bend, slope)
+        move = np.zeros(2)
+        move[free] = np.linalg.solve(bend[np.ix_(free, free)], slope[free])
         for _ in range(10):
             tried = pair - move
             then, chances_then = cost(tried)

@@ -26,7 +26,7 @@ class Packed:
 def pack(ngram: Ngram, max_bytes: int) -> Packed:
     """The n-gram in half precision, pruned as little as it takes to need at most `max_bytes`.
 
-    A table that cannot be so small keeps what every character is worth, and little else.
+    A table that cannot be so small keeps what every character is worth, and a little else.
     """
     if packed_bytes(ngram) <= max_bytes:
         return Packed(_halved(ngram), packed_bytes(ngram), 0.0)
@@ -36,8 +36,16 @@ def pack(ngram: Ngram, max_bytes: int) -> Packed:
         pruned[price] = prune(ngram, price)
         return packed_bytes(pruned[price]) <= max_bytes
 
-    price = _PRICES[min(bisect_left(_PRICES, True, key=fits), len(_PRICES) - 1)]
+    place = min(bisect_left(_PRICES, True, key=fits), len(_PRICES) - 1)
+    while place and not _follows(pruned.setdefault(_PRICES[place], prune(ngram, _PRICES[place]))):
+        place -= 1  # some contexts must stay, or there is nothing to look up
+    price = _PRICES[place]
     return Packed(_halved(pruned[price]), packed_bytes(pruned[price]), price)
+
+
+def _follows(ngram: Ngram) -> bool:
+    """Whether anything is known after any character."""
+    return len(ngram.shares) > int(ngram.trie.first[1])
 
 
 def packed_bytes(ngram: Ngram) -> int:
@@ -47,7 +55,9 @@ def packed_bytes(ngram: Ngram) -> int:
     small = 1 if trie.vocab <= 256 else 2
     followers = len(trie.symbols) * (small + 2) + shorter * 4
     contexts = len(ngram.backoff) * (4 + 2)
-    return followers + contexts + trie.vocab * 8
+    widest = int(np.diff(trie.first[1:]).max(initial=0))
+    products = (trie.order - 1) * ((trie.order - 1) * widest + 1) * 4
+    return followers + contexts + trie.vocab * 8 + products
 
 
 def _halved(ngram: Ngram) -> Ngram:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from charmodels.config import TrainConfig
+from charmodels.config import DEFAULT_SECONDS, TrainConfig
 from charmodels.evaluation.likelihood import scores
 from charmodels.models.base import CharModel
 from charmodels.ngram.automaton import Automaton, build_automaton
@@ -35,8 +35,14 @@ ORDERS = (3, 5, 7, 9)
 _TO_CHOOSE, _TO_FIT = 500_000, 4_000_000
 """Scores read at most, characters times vocabulary, for choosing an order and fitting weights."""
 
-_SECONDS, _SECONDS_PER_CHAR = 1.5, 4e-6
+MOST_CHARS = 5_000_000
+"""Characters of the training part that are counted at most: each million takes 0.34 GB and 5 s."""
+
+_SECONDS, _SECONDS_PER_CHAR = 2.0, 5e-6
 """CPU seconds all this takes on a core of 2024, for the plan to leave."""
+
+_SHARE = 0.25
+"""Of a budget in seconds, that may go to counting."""
 
 _TABLES = {
     "anywhere": (np.float64, "vocab"),
@@ -72,14 +78,28 @@ class Mixed:
         return Expert(build_automaton(self.ngram), self.weights)
 
 
+def chars_to_count(config: TrainConfig, chars: int) -> int:
+    """How many of a training part's characters the n-gram counts: what memory and budget allow."""
+    if config.ngram == "none":
+        return 0
+    if config.max_steps is not None:
+        return min(chars, MOST_CHARS)
+    spared = _SHARE * (config.max_seconds or DEFAULT_SECONDS) - _SECONDS
+    return min(chars, MOST_CHARS, max(20_000, round(spared / _SECONDS_PER_CHAR)))
+
+
 def seconds_to_mix(config: TrainConfig, chars: int) -> float:
     """CPU seconds to leave for `mix`, of a training part of so many characters."""
-    return _SECONDS + _SECONDS_PER_CHAR * chars if config.ngram == "auto" else 0.0
+    counted = chars_to_count(config, chars)
+    if not counted:
+        return 0.0
+    wanted = _SECONDS + _SECONDS_PER_CHAR * counted
+    return min(wanted, 2 * _SHARE * (config.max_seconds or DEFAULT_SECONDS))
 
 
 def mix(
     model: CharModel,
-    max_bytes: int,
+    config: TrainConfig,
     train: Sequence[Ids],
     validation: Sequence[Ids],
     *,
@@ -89,16 +109,21 @@ def mix(
 
     Args:
         model: the network, trained.
-        max_bytes: of the n-gram's tables.
+        config: how large the n-gram's tables may be, and how much of a long corpus it counts: the
+            last characters of a text, the first names.
         train: what the network learned from.
         validation: what its weights were chosen on; may be empty, then nothing can be fitted.
         endless: whether it is one text.
     """
+    chars = sum(len(record) + (not endless) for record in train)
+    most, max_bytes = chars_to_count(config, chars), config.ngram_bytes
+    if most < chars:
+        train = [train[0][-most:]] if endless else _some(train, most, endless=endless)
     counts = count(train, model.vocab, order=MAX_ORDER, endless=endless)
     if not validation:
         ngram = smooth(counts, ORDERS[0])
         packed = pack(ngram, max_bytes)
-        return Mixed(packed.ngram, np.full((ngram.order, 2), 0.5), _about(packed))
+        return Mixed(packed.ngram, np.full((ngram.order, 2), 0.5), _about(packed, train, endless))
     choosing = _some(validation, _TO_CHOOSE // model.vocab, endless=endless)
 
     def cost(packed: Packed) -> float:
@@ -107,24 +132,25 @@ def mix(
 
     packed = min((pack(smooth(counts, order), max_bytes) for order in ORDERS), key=cost)
     order = packed.ngram.order
+    del counts  # before the same is counted once more
     held_out = _some(validation, _TO_FIT // model.vocab, endless=endless)
     read = read_both(model, packed.ngram, held_out, endless=endless)
     weights = fit_weights(read, order)
-    alone = np.ones((order, 2)) * [1, 0], np.ones((order, 2)) * [0, 1]
+    alone = np.ones((order, 2)) * [0, 1]
     figures = {
-        "validation_nats_per_char": read.nats(weights),
-        "network_validation_nats_per_char": read.nats(alone[0]),
-        "ngram_validation_nats_per_char": read.nats(alone[1]),
+        "mixed_validation_nats_per_char": read.nats(weights),
+        "ngram_validation_nats_per_char": read.nats(alone),
     }
     whole = [np.concatenate([*train, *validation])] if endless else [*train, *validation]
     again = count(whole, model.vocab, order=order, endless=endless)
     final = pack(smooth(again, order), max_bytes)
     metrics = {name: round(float(nats.mean()), 5) for name, nats in figures.items()}
-    return Mixed(final.ngram, weights, metrics | _about(final))
+    return Mixed(final.ngram, weights, metrics | _about(final, whole, endless))
 
 
-def _about(packed: Packed) -> dict[str, Any]:
+def _about(packed: Packed, counted: Sequence[Ids], endless: bool) -> dict[str, Any]:
     return {
+        "expert_chars": sum(len(record) + (not endless) for record in counted),
         "expert_order": packed.ngram.order,
         "expert_bytes": packed.bytes,
         "expert_pruned_nats": round(packed.least_nats, 3),

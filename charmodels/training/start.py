@@ -69,7 +69,8 @@ def put_start(model: CharModel, start: Start) -> None:
         if name in grown and name in own:
             grown[name] = _grow(grown[name], len(own[name]))
     if model.config.embedding_size == 0:  # one-hot: the first layer has a column a character
-        for name in ("layers.0.rnn.weight_ih_l0", "layers.0.gates.weight"):
+        first = "layers.0."
+        for name in (f"{first}rnn.weight_ih_l0", f"{first}gates.weight", f"{first}qkv.weight"):
             if name in grown and name in own:
                 grown[name] = _grow(grown[name].t(), own[name].shape[1]).t()
     put_weights(model, grown, f"--from {start.name}")

@@ -235,8 +235,7 @@ def _mix(
     if facts.training.ngram == "none":
         return None
     say("counting the n-gram and weighing it with the network ...")
-    most = facts.training.ngram_bytes
-    mixed = mix(model, most, train, validation, endless=facts.kind == "text")
+    mixed = mix(model, facts.training, train, validation, endless=facts.kind == "text")
     write_expert(folder, mixed.expert)
     say(_weighed(mixed))
     return mixed
@@ -388,12 +387,12 @@ def _weighed(mixed: Mixed) -> str:
     size = f"an n-gram of order {m['expert_order']}, {m['expert_bytes'] / 1e6:.2f} MB"
     if m["expert_pruned_nats"]:
         size += f" (pruned: followers that save {m['expert_pruned_nats']:.2g} nats stay)"
-    if "validation_nats_per_char" not in m:
+    size += f", of {m['expert_chars']:,} characters"
+    if "mixed_validation_nats_per_char" not in m:
         return f"{size}; nothing is held out, so it is heard as much as the network"
     return (
-        f"{size}; on validation the network alone costs {m['network_validation_nats_per_char']:.3f}"
-        f" nats, the n-gram alone {m['ngram_validation_nats_per_char']:.3f}, together "
-        f"{m['validation_nats_per_char']:.3f}"
+        f"{size}; on validation it costs {m['ngram_validation_nats_per_char']:.3f} nats alone, "
+        f"weighed with the network {m['mixed_validation_nats_per_char']:.3f}"
     )
 
 
