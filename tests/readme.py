@@ -239,7 +239,7 @@ def equal_table() -> str:
     path = RESULTS / "equal.jsonl"
     cells = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
     groups: dict[tuple[str, str, str], list[dict[str, Any]]] = {}
-    for cell in map(json.loads, cells):
+    for cell in {cell["cell"]: cell for cell in map(json.loads, cells)}.values():
         corpus, label, seconds, _ = cell["cell"].split("/")
         groups.setdefault((corpus, label, seconds), []).append(cell)
 

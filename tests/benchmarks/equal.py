@@ -10,6 +10,7 @@ Learning rates were chosen on validation, one seed, out of two or three; the tes
 by each cell.
 """
 
+import hashlib
 import json
 import os
 import statistics
@@ -30,6 +31,7 @@ from charmodels.evaluation.plots import Curve, draw_curves
 from charmodels.ngram.counting import MAX_ORDER, MIN_ORDER, count
 from charmodels.ngram.packing import pack
 from charmodels.ngram.smoothing import smooth
+from charmodels.recipes import default_recipe
 from charmodels.runtime.errors import CorpusError
 from charmodels.runtime.vocabulary import Vocabulary
 from tests.benchmarks.cells import NAMES, SEEDS, TEXT
@@ -52,6 +54,13 @@ class Cell:
     def name(self) -> str:
         """What a line of results is found by."""
         return f"{self.corpus}/{self.label}/{self.seconds}s/{self.seed}"
+
+    @property
+    def settings(self) -> str:
+        """A mark of the flags, or of the default where there are none: it decides what is stale."""
+        recipe = default_recipe(open_corpus(self.corpus), self.seconds)
+        told = self.flags or (str(recipe.model), str(recipe.training))
+        return hashlib.sha256(" ".join(told).encode()).hexdigest()[:12]
 
     def run(self) -> dict[str, Any]:
         """Train in a process of its own; for the first seed, also export and measure windows."""
@@ -83,14 +92,21 @@ def rows() -> list[Row]:
     done = read_lines()
     only = os.environ.get("EQUAL_ONLY", "")
     for cell in cells():
-        if cell.name in done or not cell.name.startswith(only):
+        if not cell.name.startswith(only):
             continue
         try:
             find_dataset(cell.corpus)
         except CorpusError as error:
             print(f"  {cell.name}: skipped, {error}")
             continue
-        about = {"cell": cell.name, "date": datetime.now(UTC).strftime("%Y-%m-%d"), **machine()}
+        if done.get(cell.name, {}).get("settings") == cell.settings:
+            continue
+        about = {
+            "cell": cell.name,
+            "settings": cell.settings,
+            "date": datetime.now(UTC).strftime("%Y-%m-%d"),
+            **machine(),
+        }
         line = about | {"flags": " ".join(cell.flags)} | cell.run()
         with LINES.open("a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
@@ -100,7 +116,7 @@ def rows() -> list[Row]:
 
 
 def read_lines() -> dict[str, dict[str, Any]]:
-    """Finished cells by name."""
+    """Finished cells by name, the last line of each."""
     lines = LINES.read_text(encoding="utf-8").splitlines() if LINES.is_file() else []
     return {line["cell"]: line for line in map(json.loads, lines)}
 
