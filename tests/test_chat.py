@@ -11,6 +11,7 @@ import pytest
 from charmodels.runtime import Memory, Model, load_bundle
 from demo import chat
 from demo.chat import Kept, Refusal, Settings, check_message, check_settings, gather, recall, write
+from demo.pages.write import _chosen
 from demo.shelf import Speaker, likely_letters, open_shelf, size_said
 from demo.words import LANGUAGES
 from tests.tiny import write_tiny
@@ -328,3 +329,11 @@ def test_a_balance_counts_only_where_there_is_an_ngram(
     for wrong in (1.1, -1.1, "left", float("nan")):
         with pytest.raises(Refusal, match="balance"):
             check_settings(names, 0.8, 10, 1, 0, balance=wrong)
+
+
+def test_the_dial_shows_where_there_is_an_ngram() -> None:
+    shelf = {speaker.name: speaker for speaker in open_shelf()}
+    for name, is_shown in (("municipios", True), ("dinosaurs", False)):
+        dial = _chosen(shelf, name, "es")[4]
+        assert (dial["value"], dial["visible"]) == (0, is_shown), name
+        assert ("n-grama" in shelf[name].card("es")) is is_shown

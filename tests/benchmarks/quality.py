@@ -32,11 +32,18 @@ def rows() -> list[Row]:
         split = result["split"][:12]
         measured += [
             Row(
-                name=f"{recipe}, test, nats/character",
-                value=result["nats_per_char"],
+                name=f"{recipe}, network alone, test, nats/character",
+                value=result["network_nats_per_char"],
                 unit="nats",
                 limit=limit,
                 note=f"{peer}; split {split}, seed 0",
+            ),
+            Row(
+                name=f"{recipe}, with its n-gram, test, nats/character",
+                value=result["nats_per_char"],
+                unit="nats",
+                note=f"order {result['expert_order']}, {result['expert_bytes'] / 1e6:.2f} MB beside "
+                "the parameters",
             ),
             Row(
                 name=f"{recipe}, parameters",
