@@ -42,8 +42,8 @@ def rows() -> list[Row]:
                 name=f"{recipe}, with its n-gram, test, nats/character",
                 value=result["nats_per_char"],
                 unit="nats",
-                note=f"order {result['expert_order']}, {result['expert_bytes'] / 1e6:.2f} MB beside "
-                "the parameters",
+                note=f"order {result['expert_order']}, "
+                f"{result['expert_bytes'] / 1e6:.2f} MB beside the parameters",
             ),
             Row(
                 name=f"{recipe}, parameters",
