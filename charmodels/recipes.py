@@ -97,11 +97,12 @@ def _shipped(
 
 RECIPES: dict[str, Recipe] = {
     "municipios": _shipped("mx_municipios", SHORT_LIST, 120, "ships: Mexican municipalities"),
+    # Its n-gram gains 0.02 nats and copies 45 names of 100 instead of 36: not worth it.
     "es_nombres": Recipe(
         purpose="ships: Spanish first names",
         dataset="es_nombres_frecuencia",
         model=replace(LONG_LIST.model, dropout=0.1),
-        training=replace(LONG_LIST.training, max_seconds=240, ngram_bytes=SHIPPED_BYTES),
+        training=replace(LONG_LIST.training, max_seconds=240, ngram="none"),
     ),
     "es_municipios": _shipped("es_municipios", LIST, 180, "ships: Spanish towns"),
     # Small and stopped early: its list does not ship, so it must not be known by heart.

@@ -59,5 +59,5 @@ def test_defaults_count_an_ngram_and_the_notebooks_recipes_do_not() -> None:
     defaults = (SHORT_LIST, LIST, LONG_LIST, TEXT, SHORT_TEXT, LONG_TEXT_RUN)
     assert {recipe.training.ngram for recipe in defaults} == {"auto"}
     without = {name for name, recipe in RECIPES.items() if recipe.training.ngram == "none"}
-    others = {"dinosaurs", "argentina-counts"}
+    others = {"dinosaurs", "es_nombres", "argentina-counts"}
     assert without == others | {*(name for name in RECIPES if name.startswith("seed-"))}
