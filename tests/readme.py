@@ -236,7 +236,7 @@ def equal_table() -> str:
         "| network alone (spread) | n-gram MB | graph MB | windows of 256 |",
         "|---|---|---|---|---|---|---|---|---|---|",
     ]
-    path = RESULTS / "equal.jsonl"
+    path = RESULTS / "cells.jsonl"
     cells = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
     groups: dict[tuple[str, str, str], list[dict[str, Any]]] = {}
     for cell in {cell["cell"]: cell for cell in map(json.loads, cells)}.values():

@@ -2,7 +2,7 @@
 
 Each cell is one training, with the n-gram counted and weighed at its end, so that it gives the
 network alone, the n-gram alone and the two together. A finished cell is a line of
-results/equal.jsonl and is not run again; `python -m tests.benchmarks equal` runs what is missing,
+results/cells.jsonl and is not run again; `python -m tests.benchmarks equal` runs what is missing,
 prints the table and draws it. `EQUAL_ONLY=names/lstm` in the environment runs only cells whose name
 begins so.
 
@@ -37,7 +37,7 @@ from charmodels.runtime.vocabulary import Vocabulary
 from tests.benchmarks.cells import NAMES, SEEDS, TEXT
 from tests.benchmarks.rows import RESULTS, Row, machine
 
-LINES = RESULTS / "equal.jsonl"
+LINES = RESULTS / "cells.jsonl"
 
 
 @dataclass(frozen=True)
