@@ -190,8 +190,9 @@ class Speaker:
 
     def _engines(self, language: Language) -> str:
         """The network, and the n-gram beside it with its order: LSTM 160 + n-gram 7."""
-        orders = [s.shape[0] + 1 for s in self.model.bundle.states if s.name == "n_0"]
-        counted = [f"{say(language, 'card.ngram')} {order}" for order in orders]
+        contexts = [s.shape for s in self.model.bundle.states if s.name == "n_0" and s.shape]
+        ngram = say(language, "card.ngram")
+        counted = [f"{ngram} {c[0] + 1}" for c in contexts if self.model.has_ngram]
         return " + ".join(filter(None, [self.network, *counted]))
 
     def _more(self, language: Language) -> str:

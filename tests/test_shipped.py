@@ -60,7 +60,13 @@ def test_a_bundle_comes_from_its_recipe(name: str) -> None:
     assert sizes.items() <= bundle.provenance["model"].items()
 
 
-@pytest.mark.parametrize("name", BUNDLES)
+TEXTS = ("biblia", "shakespeare")
+"""Read twice and written at five balances: half a minute each."""
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=pytest.mark.slow) if n in TEXTS else n for n in BUNDLES]
+)
 def test_its_figures_can_be_repeated(name: str) -> None:
     """Everything `evaluate` measures, measured again from the bundle alone."""
     model = load_bundle(readme.BUNDLES / name)

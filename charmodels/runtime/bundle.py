@@ -235,18 +235,10 @@ def _state(facts: dict[str, Any]) -> StateSpec:
         raise BundleError(f"state {name[:60]} has dtype {_shown(dtype)}; expected float32 or int64")
     if facts.get("initial", 0.0) != 0.0:
         raise BundleError(f"state {name[:60]} starts at {_shown(facts['initial'])}; expected 0")
-    if name in _SHAPES and (dtype != _SHAPES[name][0] or not _fits(facts["shape"], name)):
-        raise BundleError(f"state {name} is {_shown(dtype)} {_shown(facts['shape'])}; not ours")
+    if name == MIX and (dtype != "float32" or facts["shape"] != [MIX_SIZE]):
+        raise BundleError(f"state {MIX} is {dtype} {_shown(facts['shape'])}; expected [{MIX_SIZE}]")
     shape = tuple(_integer(size, f"shape of {name}", 1, 2**20) for size in facts["shape"])
     return StateSpec(name=name, shape=shape, dtype=dtype)
-
-
-_SHAPES = {"n_0": ("int64", range(1, 9)), MIX: ("float32", (MIX_SIZE,))}
-"""Types and sizes of the states that the n-gram and the balance have."""
-
-
-def _fits(shape: Any, name: str) -> bool:
-    return isinstance(shape, list) and len(shape) == 1 and shape[0] in _SHAPES[name][1]
 
 
 def _graph_file(facts: dict[str, Any]) -> GraphFile:
