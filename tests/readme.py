@@ -229,6 +229,10 @@ def balance_table(models: dict[str, Model]) -> str:
     return "\n".join(rows)
 
 
+COUNTED = ", Kneser-Ney alone"
+"""How the equal-parameter benchmark's rows without a network end."""
+
+
 def equal_table() -> str:
     """Every architecture at equal parameters, from the finished cells."""
     lines = [
@@ -257,6 +261,16 @@ def equal_table() -> str:
             f"| {'' if graph is None else f'{graph / 1e6:.2f}'} "
             f"| {'' if windowed is None else f'{windowed:.3f}'} |"
         )
+    summary = RESULTS / "equal.jsonl"
+    entries = summary.read_text(encoding="utf-8").splitlines() if summary.is_file() else []
+    for row in json.loads(entries[-1])["rows"] if entries else []:
+        if row["name"].endswith(COUNTED):
+            corpus, note = row["name"].removesuffix(COUNTED), row["note"].partition(";")
+            size = note[2].partition(" MB")[0].strip()
+            lines.append(
+                f"| {corpus} | Kneser-Ney, {note[0].partition(',')[0]}, as many bytes | | | "
+                f"| {row['value']:.3f}, no network | | {size} | {size} | |"
+            )
     return "\n".join(lines)
 
 
