@@ -57,16 +57,19 @@ class Automaton:
 
     def step(self, tokens: Ids, state: State) -> tuple[Logits, State]:
         """Read tokens (batch,), return log-probabilities (batch, vocab), nats, and a new state."""
-        nodes = state["n_0"][:, :-1]  # the longest context cannot grow
-        symbols, follower, there = self._followers(nodes)
+        nodes = self.move(tokens, state["n_0"])
+        return np.log(self._chances(nodes)).astype(np.float32), {"n_0": nodes}
+
+    def move(self, tokens: Ids, nodes: Ids) -> Ids:
+        """The contexts (batch, order - 1) after tokens (batch,): each with its token, if seen."""
+        symbols, follower, there = self.followers(nodes[:, :-1])  # the longest cannot grow
         hit = there & (symbols == tokens[:, None, None])
         longer = np.where(hit, self.leads_to[follower], 0).sum(axis=2)  # (batch, order - 2)
-        nodes = np.concatenate([self.from_nothing[tokens][:, None], longer], axis=1)
-        return np.log(self._chances(nodes)).astype(np.float32), {"n_0": nodes}
+        return np.concatenate([self.from_nothing[tokens][:, None], longer], axis=1)
 
     def _chances(self, nodes: Ids) -> Floats:
         """The probability of every character, float64 (batch, vocab)."""
-        symbols, follower, there = self._followers(nodes)
+        symbols, follower, there = self.followers(nodes)
         log_back = self.log_backoff[nodes]  # (batch, lengths)
         longer = np.cumsum(log_back[:, ::-1], axis=1)[:, ::-1] - log_back  # of all longer ones
         given = np.where(there, self.shares[follower], 0.0) * np.exp(longer)[:, :, None]
@@ -75,7 +78,7 @@ class Automaton:
         np.add.at(chances, (rows, symbols), given)
         return chances
 
-    def _followers(self, nodes: Ids) -> tuple[Ids, Ids, npt.NDArray[np.bool_]]:
+    def followers(self, nodes: Ids) -> tuple[Ids, Ids, npt.NDArray[np.bool_]]:
         """Symbols and places of the followers of nodes (batch, lengths), and which are real.
 
         Each (batch, lengths, widest); what is not real stands for some follower or other.

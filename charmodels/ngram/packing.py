@@ -2,6 +2,7 @@
 
 from bisect import bisect_left
 from dataclasses import dataclass, replace
+from functools import cache
 
 import numpy as np
 
@@ -30,17 +31,16 @@ def pack(ngram: Ngram, max_bytes: int) -> Packed:
     """
     if packed_bytes(ngram) <= max_bytes:
         return Packed(_halved(ngram), packed_bytes(ngram), 0.0)
-    pruned = {price: prune(ngram, price) for price in _PRICES[-1:]}
+    pruned = cache(lambda price: prune(ngram, price))
 
     def fits(price: float) -> bool:
-        pruned[price] = prune(ngram, price)
-        return packed_bytes(pruned[price]) <= max_bytes
+        return packed_bytes(pruned(price)) <= max_bytes
 
     place = min(bisect_left(_PRICES, True, key=fits), len(_PRICES) - 1)
-    while place and not _follows(pruned.setdefault(_PRICES[place], prune(ngram, _PRICES[place]))):
+    while place and not _follows(pruned(_PRICES[place])):
         place -= 1  # some contexts must stay, or there is nothing to look up
-    price = _PRICES[place]
-    return Packed(_halved(pruned[price]), packed_bytes(pruned[price]), price)
+    kept = pruned(_PRICES[place])
+    return Packed(_halved(kept), packed_bytes(kept), _PRICES[place])
 
 
 def _follows(ngram: Ngram) -> bool:

@@ -21,13 +21,12 @@ def spelled(automaton: Automaton, names: Sequence[Ids]) -> npt.NDArray[np.bool_]
     for row, name in zip(rows, names, strict=True):
         row[1 : len(name) + 1] = name
     ends = np.array([len(name) for name in names]) + 1  # where each end mark stands
-    is_spelled, state = np.ones(len(names), dtype=np.bool_), automaton.initial_state(len(names))
+    is_spelled = np.ones(len(names), dtype=np.bool_)
+    nodes = automaton.initial_state(len(names))["n_0"]
     for place in range(1, time):
-        _, state = automaton.step(rows[:, place - 1], state)
-        node = state["n_0"][:, min(place, automaton.order - 1) - 1]
-        start, size = automaton.first[node], automaton.first[node + 1] - automaton.first[node]
-        reach = np.arange(automaton.widest)
-        follower = np.minimum(start[:, None] + reach, len(automaton.symbols) - 1)
-        there = (reach < size[:, None]) & (automaton.symbols[follower] == rows[:, place, None])
-        is_spelled &= ((node > 0) & there.any(axis=1)) | (place > ends)
+        nodes = automaton.move(rows[:, place - 1], nodes)
+        longest = min(place, automaton.order - 1) - 1  # node 0, none, has no followers
+        symbols, _, there = automaton.followers(nodes[:, longest, None])
+        came = (there & (symbols == rows[:, place, None, None])).any(axis=(1, 2))
+        is_spelled &= came | (place > ends)
     return is_spelled
