@@ -43,7 +43,7 @@ def train_command(args: "Train", parse_again: Callable[["Train"], "Train"]) -> i
             f"recipe {args.recipe} is for engine {recipe.training.engine}; leave --engine out"
         )
     if not recipe:
-        print(f"settings: {_purpose(settings, corpus)}", file=sys.stderr)
+        print(f"settings: {_own_recipe(args, corpus).purpose}", file=sys.stderr)
     choose_device(wanted_device(settings.training))
     split = split_corpus(corpus, args.split_salt)
     for note in (*corpus.notes, *split.notes):
@@ -113,8 +113,7 @@ def _source(args: "Train", recipe: Recipe | None) -> str:
 
 def _defaults(args: "Train", recipe: Recipe | None, corpus: Corpus, start: Start | None) -> "Train":
     """The recipe's settings, or those that suit the corpus, with a given budget left standing."""
-    by_numpy = args.training.engine == "numpy"
-    recipe = recipe or (BY_HAND if by_numpy else default_recipe(corpus, args.training.max_seconds))
+    recipe = recipe or _own_recipe(args, corpus)
     model, training = recipe.model, recipe.training
     if start:
         training = fine_tuning(training)
@@ -130,10 +129,11 @@ def _defaults(args: "Train", recipe: Recipe | None, corpus: Corpus, start: Start
     return replace(args, model=model, training=training)
 
 
-def _purpose(settings: "Train", corpus: Corpus) -> str:
-    """Why these settings, where no recipe was asked for."""
-    by_numpy = settings.training.engine == "numpy"
-    return (BY_HAND if by_numpy else default_recipe(corpus, settings.training.max_seconds)).purpose
+def _own_recipe(args: "Train", corpus: Corpus) -> Recipe:
+    """What suits the corpus, the budget and the engine, where no recipe was asked for."""
+    if args.training.engine == "numpy":
+        return BY_HAND
+    return default_recipe(corpus, args.training.max_seconds)
 
 
 def _report(out: Path, outcome: Outcome, *, as_json: bool) -> int:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from charmodels.corpus.splitting import Split
-from charmodels.evaluation.overlap import measure_text
+from charmodels.evaluation.overlap import covered_share, match_lengths
 from charmodels.ngram.hybrid import Hybrid
 from charmodels.ngram.spelling import spelled
 from charmodels.runtime.balance import balanced
@@ -45,9 +45,9 @@ def measure_balance(model: Model, split: Split, known: Sequence[str]) -> dict[st
         {
             "balance": balance,
             "nats_per_char": round(_nats(model, test, balance), 5),
-            "copied_share": round(_copied(model, split, known, balance), 5),
+            "copied_share": round(copied, 5),
         }
-        for balance in BALANCES
+        for balance, copied in zip(BALANCES, _copied(model, known), strict=True)
     ]
     return {"along_balance": rows, **_given_away(model, split)}
 
@@ -64,15 +64,19 @@ def _nats(model: Model, test: Sequence[str], balance: float) -> float:
     return float(np.concatenate([model.score(record, start) for record in test]).mean())
 
 
-def _copied(model: Model, split: Split, known: Sequence[str], balance: float) -> float:
+def _copied(model: Model, known: Sequence[str]) -> list[float]:
     """Samples that stand in the list; or characters in passages that stand in the text."""
-    if model.endless:
-        texts = model.generate(
-            TEXTS, max_chars=TEXT_CHARS, temperature=1.0, seed=0, balance=balance
-        )
-        return measure_text(texts, known[0], split.test[0]).verbatim_share
-    names, listed = model.generate(NAMES, temperature=1.0, seed=0, balance=balance), set(known)
-    return sum(name in listed for name in names) / NAMES
+    count, most = (TEXTS, TEXT_CHARS) if model.endless else (NAMES, None)
+    drawn = [
+        model.generate(count, max_chars=most, temperature=1.0, seed=0, balance=balance)
+        for balance in BALANCES
+    ]
+    if model.endless:  # one search for all of them: it sorts the whole training text
+        lengths = match_lengths([text for texts in drawn for text in texts], known[0])
+        starts = range(0, len(lengths), TEXTS)
+        return [covered_share(lengths[start : start + TEXTS]) for start in starts]
+    listed = set(known)
+    return [sum(name in listed for name in names) / NAMES for names in drawn]
 
 
 def _given_away(model: Model, split: Split) -> dict[str, Any]:

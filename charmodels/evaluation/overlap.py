@@ -48,8 +48,8 @@ def measure_text(samples: Sequence[str], train: str, test: str) -> TextNovelty:
     drawn = np.concatenate(own)
     return TextNovelty(
         samples=len(drawn),
-        verbatim_share=sum(map(_covered, own)) / max(1, len(drawn)),
-        verbatim_share_held_out=_covered(held_out) / max(1, len(held_out)),
+        verbatim_share=covered_share(own),
+        verbatim_share_held_out=covered_share([held_out]),
         longest_verbatim=int(drawn.max(initial=0)),
         longest_verbatim_held_out=int(held_out.max(initial=0)),
         verbatim_curve=_curve(drawn),
@@ -79,6 +79,11 @@ def match_lengths(texts: Sequence[str], train: str) -> list[Ids]:
         found.append(np.minimum(longest[start : start + len(text)], rest))
         start += len(text) + 1
     return found
+
+
+def covered_share(lengths: Sequence[Ids]) -> float:
+    """Characters of texts inside passages of at least PASSAGE, from what `match_lengths` gives."""
+    return sum(map(_covered, lengths)) / max(1, sum(map(len, lengths)))
 
 
 def _end_to_end(texts: Sequence[str]) -> npt.NDArray[np.unsignedinteger]:

@@ -241,27 +241,19 @@ def _copying(subject: Subject, measured: Mapping[str, Any]) -> Plot:
     across = (100 * QUANTILES).tolist()
     own, theirs = measured[key], measured[f"{key}_held_out"]
     if subject.of_names:
-        curves = {"samples": (across, own), "held-out names": (across, theirs)}
-        drawn = curves_svg(
-            curves,
-            across="% of names, the nearest first",
-            up="distance to training",
-            name="copying",
-        )
+        held_out = "held-out names"
+        axes = ("% of names, the nearest first", "distance to training")
         caption = (
             "Edit distance from each name to the nearest training name, divided by the longer "
             "one's length. A curve below that of the held-out names is copying."
         )
-        return Plot("copying", "The copying curve", caption, drawn)
-    curves = {"samples": (across, own), "held-out text": (across, theirs)}
-    drawn = curves_svg(
-        curves,
-        across="% of characters, the shortest first",
-        up="characters found in training",
-        name="copying",
-    )
-    caption = (
-        "From each character on, the longest passage that stands word for word in the training "
-        "text. A curve above that of the held-out text is copying."
-    )
+    else:
+        held_out = "held-out text"
+        axes = ("% of characters, the shortest first", "characters found in training")
+        caption = (
+            "From each character on, the longest passage that stands word for word in the training "
+            "text. A curve above that of the held-out text is copying."
+        )
+    curves = {"samples": (across, own), held_out: (across, theirs)}
+    drawn = curves_svg(curves, across=axes[0], up=axes[1], name="copying")
     return Plot("copying", "The copying curve", caption, drawn)
