@@ -274,6 +274,16 @@ def equal_table() -> str:
     return "\n".join(lines)
 
 
+def examples() -> str:
+    """The consumer code as it lies in export/examples, where the conformance tests run it."""
+    languages = {"stream.py": "python", "stream.mjs": "js"}
+    codes = [
+        f"```{language}\n{(ROOT / 'export' / 'examples' / name).read_text(encoding='utf-8')}```"
+        for name, language in languages.items()
+    ]
+    return "\n\n".join(codes)
+
+
 def blocks() -> dict[str, str]:
     """Every generated block of the README by its name."""
     models = shipped()
@@ -284,6 +294,7 @@ def blocks() -> dict[str, str]:
         "equal": equal_table(),
         "notebooks": notebooks_table(),
         "benchmarks": benchmarks_table(),
+        "examples": examples(),
     }
 
 
