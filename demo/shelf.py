@@ -13,12 +13,16 @@ from pathlib import Path
 import numpy as np
 
 from charmodels.runtime import BundleError, Model, load_bundle
+from charmodels.runtime.bundle import sha256_of
 from charmodels.runtime.vocabulary import BOUNDARY_ID
 from demo.chat import Refusal
 from demo.words import WORDS, Language, say, whole
 
 SHIPPED = Path(__file__).parent / "bundles"
 """Where the models that come with the page lie, one folder each."""
+
+HASHES = SHIPPED / "sha256.txt"
+"""What is known of them: lines of sha256 and file, as sha256sum writes them."""
 
 _MAX_FACT = 300
 """Characters shown of anything a bundle says about itself."""
@@ -227,9 +231,10 @@ def open_shelf(own: Sequence[Path] = (), shipped: Path = SHIPPED) -> list[Speake
         name = _free_name(_called(path.resolve()), speakers)
         speakers.append(Speaker(name, model, _size(path, model), shipped=_within(path, shipped)))
     taken = {path.resolve() for path in own}
+    known = shipped_hashes()
     for path in _bundles_in(shipped):
         if path.resolve() not in taken:
-            model = load_bundle(path, trusted=True)
+            model = load_bundle(path, trusted=_is_known(path, known))
             speakers.append(
                 Speaker(_free_name(path.name, speakers), model, _size(path, model), True)
             )
@@ -271,6 +276,17 @@ def _bundles_in(folder: Path) -> list[Path]:
     found = {path.parent.name: path.parent for path in folder.glob("*/bundle.json")}
     names = [*(n for n in INTRODUCTIONS if n in found), *sorted(set(found) - set(INTRODUCTIONS))]
     return [found[name] for name in names]
+
+
+def shipped_hashes(listed: Path = HASHES) -> frozenset[str]:
+    """The sha256 of each bundle.json that comes with the page; they hold those of the graphs."""
+    lines = listed.read_text(encoding="utf-8").splitlines() if listed.is_file() else []
+    return frozenset(line.split()[0] for line in lines)
+
+
+def _is_known(folder: Path, known: frozenset[str]) -> bool:
+    """Whether it is a bundle of ours, whose graph needs no check; a stranger's lies beside them."""
+    return sha256_of(folder / "bundle.json") in known
 
 
 def _refuse_run(path: Path) -> None:

@@ -57,7 +57,8 @@ def run(args: Export) -> int:
 
 
 def _check(folder: Path, as_json: bool) -> int:
-    from export.check import GOLDEN_TOLERANCE, check_bundle
+    from charmodels.runtime.golden import GOLDEN_TOLERANCE
+    from export.check import check_bundle
 
     measured = check_bundle(folder)
     if as_json:

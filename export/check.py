@@ -8,11 +8,9 @@ import numpy as np
 from charmodels.runtime.bundle import STEP
 from charmodels.runtime.errors import BundleError
 from charmodels.runtime.generation import walk
+from charmodels.runtime.golden import GOLDEN_TOLERANCE, golden_difference, scaled_difference
 from charmodels.runtime.model import Model, load_bundle
 from charmodels.runtime.onnx_step import OnnxStep
-
-GOLDEN_TOLERANCE = 1e-4
-"""Of the scaled difference to the golden logits: room for another processor's rounding."""
 
 
 def check_bundle(folder: Path) -> dict[str, float]:
@@ -23,35 +21,10 @@ def check_bundle(folder: Path) -> dict[str, float]:
     """
     model = load_bundle(folder)
     return {
-        "golden": golden_difference(model),
+        "golden": golden_difference(model.step, model.bundle, folder),
         "rows_independent": _rows_difference(model),
         "walk_equals_step": _walk_difference(model),
     }
-
-
-def golden_difference(model: Model) -> float:
-    """Feed the golden tokens; the worst scaled difference to the golden logits.
-
-    Raises:
-        BundleError: there are none, or the graph gives other logits.
-    """
-    golden = model.bundle.golden
-    vocab = len(model.vocabulary)
-    if golden is None or len(golden.logits) != vocab or not golden.tokens:
-        raise BundleError("bundle.json holds no usable golden vectors; export the run again")
-    if max(golden.tokens) >= vocab:
-        raise BundleError(f"golden token {max(golden.tokens)}; expected 0 to {vocab - 1}")
-    state = model.step.initial_state()
-    for token in golden.tokens:
-        logits, state = model.step.step(np.array([token]), state)
-    expected = np.array(golden.logits)
-    worst = _scaled(expected, logits[0])
-    if not worst <= GOLDEN_TOLERANCE:
-        raise BundleError(
-            f"{STEP}: its logits differ from the golden ones by {worst:.1e}; "
-            f"expected at most {GOLDEN_TOLERANCE:.0e}"
-        )
-    return worst
 
 
 def _rows_difference(model: Model) -> float:
@@ -65,7 +38,7 @@ def _rows_difference(model: Model) -> float:
         state = model.step.initial_state()
         for token in tokens[:, row]:
             alone, state = model.step.step(np.array([token]), state)
-        worst = max(worst, _scaled(together[row], alone[0]))
+        worst = max(worst, scaled_difference(together[row], alone[0]))
     if not worst <= GOLDEN_TOLERANCE:
         raise BundleError(f"{STEP}: texts side by side disturb each other (by {worst:.1e})")
     return worst
@@ -79,14 +52,10 @@ def _walk_difference(model: Model) -> float:
     for token in range(20):
         ids = np.array([token % len(model.vocabulary)])
         logits, state = model.step.step(ids, state)
-        worst = max(worst, _scaled(logits[0], walker.advance(ids)[0]))
+        worst = max(worst, scaled_difference(logits[0], walker.advance(ids)[0]))
     if not worst <= GOLDEN_TOLERANCE:
         raise BundleError(f"{STEP}: carried states go wrong when bound (by {worst:.1e})")
     return worst
-
-
-def _scaled(expected: np.ndarray[Any, Any], found: np.ndarray[Any, Any]) -> float:
-    return float((np.abs(found - expected) / np.maximum(1.0, np.abs(expected))).max())
 
 
 def describe_bundle(folder: Path) -> dict[str, Any]:

@@ -1,7 +1,8 @@
 """The figures and samples of the README and the notebooks' pages, written from their sources:
 the bundles and the rows of past benchmarks.
 
-python -m tests.readme        writes them into README.md and data/notebooks/*.md
+python -m tests.readme        writes them into README.md and data/notebooks/*.md, and the list of
+                              shipped bundles that the page opens unchecked
 """
 
 import json
@@ -16,6 +17,7 @@ from charmodels.corpus.registry import open_corpus
 from charmodels.corpus.splitting import split_corpus
 from charmodels.recipes import RECIPES
 from charmodels.runtime import Model, load_bundle
+from charmodels.runtime.bundle import sha256_of
 
 ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
@@ -100,7 +102,8 @@ def benchmarks_table() -> str:
     """The newest row of every benchmark that must reach something."""
     lines = ["| what | measured | must reach | beside |", "|---|---|---|---|"]
     machines = set()
-    for name in ("salts", "scratch", "table", "streaming", "hybrid", "training", "page", "startup"):
+    measured = ("salts", "scratch", "table", "streaming", "hybrid", "training", "page", "hostile")
+    for name in (*measured, "startup"):
         path = RESULTS / f"{name}.jsonl"
         if not path.is_file():
             continue
@@ -315,7 +318,14 @@ def write_blocks(path: Path, contents: dict[str, str]) -> None:
     path.write_text(text, encoding="utf-8")
 
 
+def shipped_hashes() -> str:
+    """The page's list of the bundles it knows, as sha256sum writes it."""
+    paths = [f"{name}/bundle.json" for name in sorted(TITLES)]
+    return "".join(f"{sha256_of(BUNDLES / path)}  {path}\n" for path in paths)
+
+
 def main() -> None:
+    (BUNDLES / "sha256.txt").write_text(shipped_hashes(), encoding="utf-8")
     write_blocks(README, blocks())
     for path in NOTEBOOKS:
         write_blocks(path, {"figures": notebook_figures(path.stem)})

@@ -204,7 +204,7 @@ def test_every_file_named_is_checked(folder):
         (b"null", "no key 'format'"),
         (b"{}", "no key 'format'"),
         (b'{"format": 1}', "key 'kind' is missing"),
-        (b" " * (MAX_JSON_BYTES + 1), "larger than 8,388,608 bytes"),
+        (b" " * (MAX_JSON_BYTES + 1), "larger than 4,194,304 bytes"),
     ],
     ids=["empty", "cut", "not text", "deep", "digits", "list", "null", "object", "bare", "large"],
 )

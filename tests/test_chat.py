@@ -8,12 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from charmodels.runtime import Memory, Model, load_bundle
+from charmodels.runtime import BundleError, Memory, Model, load_bundle
 from demo import chat
 from demo.chat import Kept, Refusal, Settings, check_message, check_settings, gather, recall, write
 from demo.pages.write import _chosen
 from demo.shelf import Speaker, likely_letters, open_shelf, size_said
 from demo.words import LANGUAGES
+from tests.hostile import HOSTILE
 from tests.tiny import write_tiny
 
 
@@ -249,6 +250,21 @@ def test_own_bundles_come_first_and_names_stay_apart(tmp_path: Path) -> None:
     again = open_shelf([shipped / "shakespeare"], shipped)
     assert [s.name for s in again] == ["shakespeare", "municipios", "zebra"]
     assert again[0].title("en") == "Shakespeare"
+
+
+def test_a_stranger_among_the_shipped_is_checked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only what the page knows by its hash is opened without the check."""
+    HOSTILE["endless Loop"](tmp_path / "municipios")
+    with pytest.raises(BundleError, match="'Loop' is not allowed"):
+        open_shelf([], tmp_path)
+
+    def checked(*_: object) -> None:
+        raise AssertionError("a shipped bundle was checked")
+
+    monkeypatch.setattr("charmodels.runtime.verify.verify_graph", checked)
+    assert open_shelf()
 
 
 def test_a_lone_graph_is_called_after_its_folder(tmp_path: Path) -> None:

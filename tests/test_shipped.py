@@ -37,6 +37,12 @@ def test_what_ships_is_what_the_readme_lists() -> None:
     assert sorted(readme.TITLES) == BUNDLES
 
 
+def test_the_page_knows_what_ships() -> None:
+    """After new bundles: python -m tests.readme."""
+    listed = (readme.BUNDLES / "sha256.txt").read_text(encoding="utf-8")
+    assert listed == readme.shipped_hashes()
+
+
 def test_together_they_are_small() -> None:
     sizes = {name: folder_bytes(readme.BUNDLES / name) for name in BUNDLES}
     assert max(sizes.values()) <= 3 * MB, sizes

@@ -34,8 +34,16 @@ WEIGHTS = "weights.safetensors"
 METADATA_KEY = "charmodels"
 """Where a graph's metadata_props keep the bundle's facts, as JSON."""
 
-MAX_JSON_BYTES = 8 * 2**20
+GRAPH_NAME = r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}\.onnx"
+"""The regular expression of a graph's file name."""
+
+MAX_JSON_BYTES = 4 * 2**20
+"""A vocabulary of 65,535 characters and its golden logits need 3."""
+
 MAX_GRAPH_BYTES = 512 * 2**20
+MAX_GOLDEN = 256
+"""Golden tokens at most: a stranger's are fed before its model is opened."""
+
 MAX_CHARS = 100_000
 """A bundle's default limit may not be higher."""
 
@@ -171,6 +179,8 @@ def parse_bundle(data: bytes | str, where: str) -> Bundle:
     Raises:
         BundleError: naming `where`, the key and what was expected.
     """
+    if len(data) > MAX_JSON_BYTES:
+        raise BundleError(f"{where}: facts of more than {MAX_JSON_BYTES:,} bytes; not of ours")
     try:
         facts = json.loads(data)
     except (ValueError, RecursionError) as error:
@@ -256,11 +266,13 @@ def _weights_file(facts: dict[str, Any]) -> WeightsFile:
 def _golden(facts: dict[str, Any]) -> Golden:
     logits = tuple(_number(value, "golden.logits") for value in facts["logits"])
     ids = [_integer(token, "golden.tokens", 0, 2**31) for token in facts["tokens"]]
+    if len(ids) > MAX_GOLDEN:
+        raise BundleError(f"golden.tokens: {len(ids)} of them; expected at most {MAX_GOLDEN}")
     return Golden(tokens=tuple(ids), logits=logits)
 
 
 def _file_name(name: str) -> str:
-    if not re.fullmatch(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}\.onnx", name):
+    if not re.fullmatch(GRAPH_NAME, name):
         raise BundleError(f"file name {_shown(name)} is not a plain NAME.onnx")
     return name
 

@@ -25,8 +25,10 @@ from charmodels.runtime.generation import (
     predict_ids,
     score_ids,
 )
+from charmodels.runtime.golden import golden_difference
 from charmodels.runtime.onnx_step import OnnxStep, open_session
 from charmodels.runtime.sampling import Floats
+from charmodels.runtime.sources import bundle_files
 from charmodels.runtime.vocabulary import BOUNDARY_ID
 
 MAX_COUNT = 1_000_000
@@ -219,23 +221,33 @@ class Model:
 
 
 def load_bundle(path: str | Path, *, trusted: bool = False) -> Model:
-    """Open a bundle's folder, or a lone step graph, for writing and scoring.
+    """Open a bundle for writing and scoring.
 
-    Sizes, hashes, names and shapes are always checked. The graph's structure is too, unless
-    `trusted`: say so only for bundles of your own, it saves the import of onnx.
+    `path` is its folder, a zip archive of it, hf://user/name[@revision] on Hugging Face, or a lone
+    step graph. Sizes, hashes, names and shapes are always checked. The graph's structure and its
+    golden logits are too, unless `trusted`: say so only for bundles of your own, it saves the
+    import of onnx.
 
     Raises:
         BundleError: the bundle is missing, broken, changed, too new or unsafe.
     """
-    path = Path(path)
+    with bundle_files(path) as files:
+        return _load(files, trusted)
+
+
+def _load(path: Path, trusted: bool) -> Model:
     if path.is_file() and path.suffix == ".onnx":
         return _load_graph(path, trusted)
     bundle = read_bundle(path)
-    if not trusted:
-        from charmodels.runtime.verify import verify_graph
+    if trusted:
+        return Model(_open_step(path / STEP, bundle), bundle)
+    from charmodels.runtime.verify import verify_graph
 
-        verify_graph(path / STEP, bundle)
-    return Model(_open_step(path / STEP, bundle), bundle)
+    verify_graph(path / STEP, bundle)
+    step = _open_step(path / STEP, bundle)
+    if bundle.golden:
+        golden_difference(step, bundle, path / STEP)
+    return Model(step, bundle)
 
 
 def _load_graph(path: Path, trusted: bool) -> Model:

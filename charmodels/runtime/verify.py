@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from charmodels.runtime.bundle import MAX_GRAPH_BYTES, METADATA_KEY, Bundle
+from charmodels.runtime.bundle import METADATA_KEY, Bundle
 from charmodels.runtime.errors import BundleError
 from charmodels.runtime.generation import ROWS_AT_ONCE
 
@@ -26,6 +26,9 @@ STEP_OPERATORS = frozenset(
     """.split()
 )
 """Standard operators a step may use: none of them loops."""
+
+MAX_BYTES = 64 * 2**20
+"""A stranger's graph is read whole before it can be checked: it takes twice its size in memory."""
 
 MAX_NODES = 2_000
 OPSETS = range(18, 25)
@@ -57,9 +60,10 @@ def verify_graph(path: Path, bundle: Bundle) -> None:
     _check_nodes(path, model.graph.node)
     for tensor in model.graph.initializer:
         _check_tensor(path, tensor)
+        _check_numbers(path, tensor)
     _check_signature(path, model.graph, bundle)
     try:
-        onnx.checker.check_model(model, full_check=True)
+        onnx.checker.check_model(_without_weights(model), full_check=True)
     except Exception as error:  # checker and shape inference raise several types
         raise BundleError(f"{path}: not a valid graph: {_reason(error)}") from error
     _check_sizes(path, model, bundle)
@@ -80,8 +84,11 @@ def read_metadata(path: Path) -> str:
 def _read(path: Path) -> Any:
     import onnx  # here, because a page that serves only its own bundles never needs it
 
-    if path.stat().st_size > MAX_GRAPH_BYTES:
-        raise BundleError(f"{path}: larger than {MAX_GRAPH_BYTES:,} bytes")
+    if path.stat().st_size > MAX_BYTES:
+        raise BundleError(
+            f"{path}: larger than {MAX_BYTES:,} bytes, the most that is checked; "
+            "if it is your own, load_bundle(..., trusted=True)"
+        )
     try:
         return onnx.load(str(path), load_external_data=False)
     except Exception as error:  # protobuf raises its own DecodeError
@@ -113,6 +120,7 @@ def _check_nodes(path: Path, nodes: Sequence[Any]) -> None:
                 raise BundleError(f"{path}: {node.op_type} holds a subgraph")
             if attribute.type == AttributeProto.TENSOR:
                 _check_tensor(path, attribute.t)
+                _check_numbers(path, attribute.t)
             elif attribute.type not in (*plain, AttributeProto.STRING):
                 raise BundleError(f"{path}: {node.op_type} has an attribute of a type not allowed")
 
@@ -144,6 +152,16 @@ def _element_bytes(path: Path, data_type: int) -> int:
     if data_type not in sizes:
         raise BundleError(f"{path}: element type {data_type} is not allowed in a step")
     return sizes[data_type]
+
+
+def _check_numbers(path: Path, tensor: Any) -> None:
+    """Its floats must be numbers: one nan makes every character after it nan."""
+    from onnx import TensorProto, numpy_helper
+
+    if tensor.data_type in (TensorProto.FLOAT, TensorProto.FLOAT16) and math.prod(tensor.dims):
+        values = numpy_helper.to_array(tensor)
+        if not (math.isfinite(values.min()) and math.isfinite(values.max())):  # nan wins both
+            raise BundleError(f"{path}: tensor {tensor.name[:60]!r} holds nan or infinity")
 
 
 def _check_signature(path: Path, graph: Any, bundle: Bundle) -> None:
@@ -205,6 +223,25 @@ def _check_sizes(path: Path, model: Any, bundle: Bundle) -> None:
     for node in model.graph.node:
         if node.op_type in ("Div", "Mod") and one[node.output[0]][0] not in _FLOATS:
             _check_divisor(path, model.graph, node.input[1])
+
+
+def _without_weights(model: Any) -> Any:
+    """A copy whose large weights are inputs: the checker copies a model twice."""
+    import onnx
+
+    bare = onnx.ModelProto(ir_version=model.ir_version, opset_import=model.opset_import)
+    bare.graph.name = model.graph.name
+    bare.graph.node.extend(model.graph.node)
+    bare.graph.input.extend(model.graph.input)
+    bare.graph.output.extend(model.graph.output)
+    bare.graph.value_info.extend(model.graph.value_info)
+    for tensor in model.graph.initializer:
+        if math.prod(tensor.dims) <= _KEPT:
+            bare.graph.initializer.append(tensor)
+        elif all(value.name != tensor.name for value in model.graph.input):
+            info = onnx.helper.make_tensor_value_info(tensor.name, tensor.data_type, tensor.dims)
+            bare.graph.input.append(info)
+    return bare
 
 
 def _infer(path: Path, model: Any, batch: int) -> dict[str, tuple[int, Shape]]:

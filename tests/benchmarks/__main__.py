@@ -13,6 +13,7 @@ NAMES = (
     "streaming",
     "hybrid",
     "page",
+    "hostile",
     "quality",
     "recurrences",
     "equal",

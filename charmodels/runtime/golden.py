@@ -1,0 +1,40 @@
+"""The golden vectors: tokens, and the logits that any runtime must give after them."""
+
+from pathlib import Path
+
+import numpy as np
+
+from charmodels.runtime.bundle import Bundle
+from charmodels.runtime.errors import BundleError
+from charmodels.runtime.generation import Array, StepModel
+
+GOLDEN_TOLERANCE = 1e-4
+"""Of the scaled difference to the golden logits: room for another processor's rounding."""
+
+
+def golden_difference(step: StepModel, bundle: Bundle, where: str | Path) -> float:
+    """Feed the golden tokens; the worst scaled difference to the golden logits of `where`.
+
+    Raises:
+        BundleError: there are none, or the graph gives other logits.
+    """
+    golden, vocab = bundle.golden, len(bundle.vocabulary)
+    if golden is None or len(golden.logits) != vocab or not golden.tokens:
+        raise BundleError(f"{where}: holds no usable golden vectors; export the run again")
+    if max(golden.tokens) >= vocab:
+        raise BundleError(f"{where}: golden token {max(golden.tokens)}; expected 0 to {vocab - 1}")
+    state = step.initial_state()
+    for token in golden.tokens:
+        logits, state = step.step(np.array([token]), state)
+    worst = scaled_difference(np.array(golden.logits), logits[0])
+    if not worst <= GOLDEN_TOLERANCE:
+        raise BundleError(
+            f"{where}: its logits differ from the golden ones by {worst:.1e}; "
+            f"expected at most {GOLDEN_TOLERANCE:.0e}"
+        )
+    return worst
+
+
+def scaled_difference(expected: Array, found: Array) -> float:
+    """The worst |a - b| / max(1, |a|)."""
+    return float((np.abs(found - expected) / np.maximum(1.0, np.abs(expected))).max())

@@ -1,0 +1,238 @@
+"""Bundles that mean harm, and a process that opens them and says what it cost.
+
+    python -m tests.hostile PATH ...      a line of JSON each: what was said, seconds, megabytes
+
+Each is opened in a child of its own, forked from a process that has imported the runtime and onnx
+as a page has; the megabytes are that process's and what the child took beside.
+"""
+
+import json
+import os
+import resource
+import stat
+import subprocess
+import sys
+import time
+import zipfile
+from collections.abc import Callable
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import psutil
+from onnx import TensorProto, helper, numpy_helper
+
+from charmodels.runtime.bundle import MAX_JSON_BYTES, METADATA_KEY, STEP, read_bundle, write_bundle
+from tests.tiny import write_tiny
+
+SECONDS, MEGABYTES = 1.0, 200.0
+"""A hostile bundle must be refused within these."""
+
+node = helper.make_node
+
+
+def _graph(spoil: Callable[[onnx.ModelProto], None]) -> Callable[[Path], Path]:
+    """The tiny bundle with its graph spoilt and every hash in order."""
+
+    def make(folder: Path) -> Path:
+        bundle = read_bundle(write_tiny(folder, "names"))
+        graph = onnx.load(str(folder / STEP))
+        spoil(graph)
+        write_bundle(folder, bundle, {STEP: graph.SerializeToString()}, 18)
+        return folder
+
+    return make
+
+
+def _bytes(change: Callable[[bytes], bytes]) -> Callable[[Path], Path]:
+    def make(folder: Path) -> Path:
+        bundle = read_bundle(write_tiny(folder, "names"))
+        data = change((folder / STEP).read_bytes())
+        write_bundle(folder, bundle, {STEP: data}, 18)
+        return folder
+
+    return make
+
+
+def _json(change: Callable[[dict[str, Any]], object]) -> Callable[[Path], Path]:
+    """The tiny bundle with its facts changed, or replaced by a text."""
+
+    def make(folder: Path) -> Path:
+        path = write_tiny(folder, "names") / "bundle.json"
+        facts = json.loads(path.read_text(encoding="utf-8"))
+        changed = change(facts)
+        text = changed if isinstance(changed, str) else json.dumps(facts)
+        path.write_text(text, encoding="utf-8")
+        return folder
+
+    return make
+
+
+def _zip(pack: Callable[[zipfile.ZipFile, Path], None]) -> Callable[[Path], Path]:
+    """An archive of the tiny bundle with something else in it."""
+
+    def make(folder: Path) -> Path:
+        plain = write_tiny(folder / "plain", "names")
+        with zipfile.ZipFile(folder / "bundle.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+            for path in sorted(plain.iterdir()):
+                archive.write(path, path.name)
+            pack(archive, plain)
+        return folder / "bundle.zip"
+
+    return make
+
+
+def _add(graph: onnx.ModelProto, *nodes: onnx.NodeProto, **weights: Any) -> None:
+    graph.graph.node.extend(nodes)
+    for name, value in weights.items():
+        graph.graph.initializer.append(numpy_helper.from_array(np.asarray(value), name))
+
+
+def _constant_of_shape(graph: onnx.ModelProto) -> None:
+    _add(graph, node("ConstantOfShape", ["size"], ["huge"]), size=np.array([2**31]))
+
+
+def _endless_loop(graph: onnx.ModelProto) -> None:
+    flag = helper.make_tensor_value_info("go", TensorProto.BOOL, [])
+    count = helper.make_tensor_value_info("i", TensorProto.INT64, [])
+    on = helper.make_tensor_value_info("on", TensorProto.BOOL, [])
+    body = helper.make_graph([node("Identity", ["go"], ["on"])], "body", [count, flag], [on])
+    _add(graph, node("Loop", ["", ""], [], body=body))
+
+
+def _doubling_concat(graph: onnx.ModelProto) -> None:
+    names = ["h_0", *(f"twice_{i}" for i in range(30))]
+    for before, after in pairwise(names):
+        _add(graph, node("Concat", [before, before], [after], axis=1))
+
+
+def _lying_shape(graph: onnx.ModelProto) -> None:
+    next(t for t in graph.graph.initializer if t.name == "table").dims[0] = 2**40
+
+
+def _lying_output(graph: onnx.ModelProto) -> None:
+    graph.graph.output[1].type.tensor_type.shape.dim[1].dim_value = 8
+
+
+def _nan_weights(graph: onnx.ModelProto) -> None:
+    tensor = next(t for t in graph.graph.initializer if t.name == "recurrent")
+    values = numpy_helper.to_array(tensor).copy()
+    values[3, 5] = np.nan
+    tensor.CopyFrom(numpy_helper.from_array(values, tensor.name))
+
+
+def _swapped_states(graph: onnx.ModelProto) -> None:
+    """Every name and shape is right, but h comes out where c should."""
+    swap = {"next_h_0": "next_c_0", "next_c_0": "next_h_0"}
+    for each in graph.graph.node:
+        each.input[:] = [swap.get(name, name) for name in each.input]
+        each.output[:] = [swap.get(name, name) for name in each.output]
+
+
+def _external_data(graph: onnx.ModelProto) -> None:
+    tensor = graph.graph.initializer[0]
+    tensor.ClearField("raw_data")
+    tensor.data_location = TensorProto.EXTERNAL
+    tensor.external_data.add(key="location", value="../../../../etc/passwd")
+
+
+def _facts_of_fifty_megabytes(graph: onnx.ModelProto) -> None:
+    entry = next(each for each in graph.metadata_props if each.key == METADATA_KEY)
+    entry.value = "[" + "{}," * (17 * 2**20) + "{}]"
+
+
+def _lone(spoil: Callable[[onnx.ModelProto], None]) -> Callable[[Path], Path]:
+    return lambda folder: _graph(spoil)(folder) / STEP
+
+
+def _traversal(archive: zipfile.ZipFile, _: Path) -> None:
+    archive.writestr("../../outside.onnx", b"")
+
+
+def _link(archive: zipfile.ZipFile, _: Path) -> None:
+    entry = zipfile.ZipInfo("extra.onnx")
+    entry.external_attr = (stat.S_IFLNK | 0o777) << 16
+    archive.writestr(entry, "/etc/passwd")
+
+
+def _bomb(archive: zipfile.ZipFile, _: Path) -> None:
+    archive.writestr("extra.onnx", bytes(256 * 2**20))
+
+
+def _crowd(archive: zipfile.ZipFile, _: Path) -> None:
+    for number in range(20_000):
+        archive.writestr(f"{number}.txt", b"")
+
+
+def _two_bundles(archive: zipfile.ZipFile, plain: Path) -> None:
+    archive.write(plain / "bundle.json", "other/bundle.json")
+
+
+HOSTILE: dict[str, Callable[[Path], Path]] = {
+    "8 GB ConstantOfShape": _graph(_constant_of_shape),
+    "endless Loop": _graph(_endless_loop),
+    "doubling Concat": _graph(_doubling_concat),
+    "weights that claim 2^40 rows": _graph(_lying_shape),
+    "an output of another width": _graph(_lying_output),
+    "nan weights": _graph(_nan_weights),
+    "swapped states": _graph(_swapped_states),
+    "external data": _graph(_external_data),
+    "truncated protobuf": _bytes(lambda data: data[: len(data) // 2]),
+    "64 MB of zeros": _bytes(lambda data: bytes(64 * 2**20)),
+    "facts of 50 MB in a graph": _lone(_facts_of_fifty_megabytes),
+    "vocabulary too short": _json(lambda facts: facts["vocabulary"].remove("z")),
+    "vocabulary too long": _json(lambda facts: facts["vocabulary"].append("Ω")),
+    "huge JSON": _json(lambda facts: json.dumps(facts) + " " * MAX_JSON_BYTES),
+    "JSON of a million objects": _json(lambda _: "[" + "{}," * (MAX_JSON_BYTES // 3 - 2) + "0]"),
+    "deep JSON": _json(lambda _: "[" * 10**6),
+    "zip: a path out of it": _zip(_traversal),
+    "zip: a link": _zip(_link),
+    "zip: a bomb": _zip(_bomb),
+    "zip: 20,000 files": _zip(_crowd),
+    "zip: two bundles": _zip(_two_bundles),
+}
+
+
+def opened(paths: list[Path]) -> list[dict[str, Any]]:
+    """What `load_bundle` said of each, and what it cost, from a process of its own."""
+    command = [sys.executable, "-m", "tests.hostile", *map(str, paths)]
+    answer = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert answer.returncode == 0, answer.stderr
+    return [json.loads(line) for line in answer.stdout.splitlines()]
+
+
+def main(paths: list[str]) -> None:
+    """Open each path in a child, print what it says of it."""
+    from charmodels.runtime import CharModelError, load_bundle
+
+    imported = psutil.Process().memory_info().rss / 1e6  # its peak would be that of who started it
+    for path in paths:
+        sys.stdout.flush()
+        if (child := os.fork()) != 0:
+            os.waitpid(child, 0)
+            continue
+        start, before = time.perf_counter(), _peak()
+        said, refused = "opened", False
+        try:
+            load_bundle(path)
+        except CharModelError as error:
+            said, refused = str(error), True
+        except BaseException as error:
+            said = f"{type(error).__name__}: {error}"
+        seconds = time.perf_counter() - start
+        megabytes = imported + _peak() - before
+        cost = {"seconds": seconds, "megabytes": megabytes}
+        print(json.dumps({"path": path, "said": said, "refused": refused, **cost}), flush=True)
+        os._exit(0)
+
+
+def _peak() -> float:
+    """The most memory this process has had, in megabytes."""
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
