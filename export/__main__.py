@@ -30,7 +30,8 @@ class Export:
     check: Path | None = None
     """Verify this bundle: hashes, structure, golden logits. Works without torch."""
     inspect: Path | None = None
-    """Describe this bundle: inputs, outputs, sizes, where it comes from. Works without torch."""
+    """Describe this bundle: graphs, inputs, outputs, sizes, figures, where it comes from. Works
+    without torch."""
     as_json: Annotated[bool, tyro.conf.arg(name="json")] = False
     """Print one JSON object on standard output."""
 
@@ -70,20 +71,11 @@ def _check(folder: Path, as_json: bool) -> int:
     return 0
 
 
-def _inspect(folder: Path, as_json: bool) -> int:
-    from export.check import describe_bundle
+def _inspect(bundle: Path, as_json: bool) -> int:
+    from export.sheet import describe_bundle, sheet
 
-    facts = describe_bundle(folder)
-    if as_json:
-        print(json.dumps(facts, ensure_ascii=False))
-        return 0
-    for key, value in facts.items():
-        if isinstance(value, dict):
-            print(f"{key}:")
-            for name, entry in value.items():
-                print(f"  {name:<26} {entry}")
-        else:
-            print(f"{key}: {value!r}" if key == "vocabulary" else f"{key}: {value}")
+    facts = describe_bundle(bundle)
+    print(json.dumps(facts, ensure_ascii=False) if as_json else "\n".join(sheet(facts)))
     return 0
 
 

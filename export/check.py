@@ -1,7 +1,6 @@
-"""`python -m export --check` and `--inspect`: a bundle verified and described, without torch."""
+"""`python -m export --check`: a bundle verified, without torch."""
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -10,7 +9,6 @@ from charmodels.runtime.errors import BundleError
 from charmodels.runtime.generation import walk
 from charmodels.runtime.golden import GOLDEN_TOLERANCE, golden_difference, scaled_difference
 from charmodels.runtime.model import Model, load_bundle
-from charmodels.runtime.onnx_step import OnnxStep
 
 
 def check_bundle(folder: Path) -> dict[str, float]:
@@ -56,29 +54,3 @@ def _walk_difference(model: Model) -> float:
     if not worst <= GOLDEN_TOLERANCE:
         raise BundleError(f"{STEP}: carried states go wrong when bound (by {worst:.1e})")
     return worst
-
-
-def describe_bundle(folder: Path) -> dict[str, Any]:
-    """What `--inspect` shows: kind, graph, states, sizes, provenance and metrics."""
-    model = load_bundle(folder)
-    bundle = model.bundle
-    step = model.step
-    assert isinstance(step, OnnxStep)
-    return {
-        "bundle": folder.name,
-        "kind": bundle.kind,
-        "characters": len(bundle.vocabulary) - 1,
-        "vocabulary": "".join(bundle.vocabulary.symbols),
-        "inputs": {
-            "token": "int64 (batch,)",
-            **{s.name: f"{s.dtype} (batch, {', '.join(map(str, s.shape))})" for s in bundle.states},
-        },
-        "outputs": {
-            "logits": f"float32 (batch, {step.vocab})",
-            **{f"next_{s.name}": f"{s.dtype}, as {s.name}" for s in bundle.states},
-        },
-        "files": {name: f"{file.bytes:,} bytes" for name, file in bundle.files.items()},
-        "sampling": bundle.facts()["sampling"],
-        "provenance": dict(bundle.provenance),
-        "metrics": dict(bundle.metrics),
-    }

@@ -336,7 +336,24 @@ def test_inspect_describes_inputs_and_outputs(text_bundle):
         "h_0": "float32 (batch, 16)",
         "c_0": "float32 (batch, 16)",
     }
-    assert export_("--inspect", text_bundle)[1].startswith("bundle: text\nkind: text\n")
+    assert facts["outputs"]["next_c_0"] == "float32 (batch, 16)"
+    assert facts["memory_bytes_per_text"] == 2 * 16 * 4
+    graph = facts["graphs"]["step.onnx"]
+    assert (graph["opset"], graph["nodes"]) == (18, 14)
+    assert graph["operators"]["Sigmoid"] == 3
+    assert graph["bytes"] == facts["bytes"] == (text_bundle / "step.onnx").stat().st_size
+    assert facts["provenance"]["dataset"] == "tiny"
+
+
+def test_an_inspection_is_a_sheet_to_read(text_bundle, tmp_path):
+    sheet = export_("--inspect", text_bundle)[1]
+    assert sheet.startswith("bundle: text\nkind: text\n")
+    assert "step.onnx: fp32, " in sheet
+    assert "  out        logits       float32 (batch, 31)\n" in sheet
+    assert "  nats_per_char                    2.5\n" in sheet
+    archive = shutil.make_archive(str(tmp_path / "text"), "zip", text_bundle)
+    assert export_("--inspect", archive)[1].splitlines()[1:] == sheet.splitlines()[1:]
+    assert export_("--inspect", text_bundle / "step.onnx")[0] == 0
 
 
 def test_check_notices_golden_logits_that_do_not_fit(names_bundle, tmp_path):

@@ -486,6 +486,15 @@ def test_garbage_is_refused(tmp_path, monkeypatch, data):
     refusal(data, tmp_path, monkeypatch)
 
 
+def test_an_axis_whose_name_is_no_text_is_refused(graph, tmp_path, monkeypatch):
+    """Protocol buffers let it pass, onnxruntime's Python raises UnicodeDecodeError over it."""
+    data = graph.SerializeToString()
+    at = data.rindex(b"batch")
+    assert "bundle.json says" in refusal(
+        data[:at] + b"batc\xe1" + data[at + 5 :], tmp_path, monkeypatch
+    )
+
+
 def test_a_graph_cut_anywhere_is_refused(graph, tmp_path, monkeypatch):
     data = graph.SerializeToString()
     for end in range(1, len(data), len(data) // 40):

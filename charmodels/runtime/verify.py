@@ -182,7 +182,10 @@ def _check_values(
     found = []
     for value in values:
         tensor = value.type.tensor_type
-        sizes = [dim.dim_value or ("batch" if dim.dim_param else 0) for dim in tensor.shape.dim]
+        # A name that is no text comes as bytes, and onnxruntime would stumble over it.
+        named = [isinstance(dim.dim_param, str) and dim.dim_param for dim in tensor.shape.dim]
+        axes = zip(tensor.shape.dim, named, strict=True)
+        sizes = [dim.dim_value or ("batch" if name else 0) for dim, name in axes]
         found.append((value.name, dtypes.get(tensor.elem_type), tuple(sizes)))
     if found != expected:
         said = f"inputs or outputs are {str(found)[:400]}; bundle.json says {str(expected)[:400]}"
