@@ -34,7 +34,7 @@ class Nodes:
         """Add a weight; gives its whole name."""
         whole = self.prefix + name
         if all(tensor.name != whole for tensor in self.weights):
-            self.weights.append(numpy_helper.from_array(np.ascontiguousarray(value), whole))
+            self.weights.append(numpy_helper.from_array(np.asarray(value, order="C"), whole))
         return whole
 
     def whole(self, *numbers: int) -> str:
@@ -86,11 +86,12 @@ def finish_graph(
     outputs: Sequence[onnx.ValueInfoProto],
     weights: Sequence[onnx.TensorProto],
     bundle: Bundle,
+    name: str = "step",
 ) -> onnx.ModelProto:
     """A checked model of written nodes, with the bundle's facts in its metadata."""
-    step = helper.make_graph(nodes, "step", inputs, outputs, weights)
+    graph = helper.make_graph(nodes, name, inputs, outputs, weights)
     opset = helper.make_opsetid("", OPSET)
-    model = helper.make_model(step, opset_imports=[opset], producer_name="charmodels")
+    model = helper.make_model(graph, opset_imports=[opset], producer_name="charmodels")
     model.ir_version = 9  # as old as the operators allow
     helper.set_model_props(model, {METADATA_KEY: json.dumps(bundle.facts())})
     onnx.checker.check_model(model, full_check=True)
