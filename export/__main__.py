@@ -27,6 +27,9 @@ class Export:
     ngram: bool = True
     """Ship the run's n-gram with the network. It knows parts of the list by heart: leave it out
     where the list is private."""
+    graphs: str | None = None
+    """Which graphs, with commas: step, prefill, sample, generate. Left out, step, and prefill where
+    it takes at most a megabyte, for it holds the weights a second time."""
     check: Path | None = None
     """Verify this bundle: hashes, structure, golden logits. Works without torch."""
     inspect: Path | None = None
@@ -66,7 +69,7 @@ def _check(folder: Path, as_json: bool) -> int:
         print(json.dumps({"bundle": str(folder), "sound": True, **measured}))
         return 0
     for what, worst in measured.items():
-        print(f"{what.replace('_', ' '):<18} worst {worst:.1e}  (tolerance {GOLDEN_TOLERANCE:.0e})")
+        print(f"{what.replace('_', ' '):<20} worst {worst:.1e}  (tolerance {GOLDEN_TOLERANCE:.0e})")
     print(f"{folder} is sound")
     return 0
 
@@ -80,14 +83,20 @@ def _inspect(bundle: Path, as_json: bool) -> int:
 
 
 def _export(run_folder: Path, out: Path, args: Export) -> int:
-    from export.writer import export_run
+    from export.writer import GRAPHS, export_run
 
+    graphs = args.graphs.split(",") if args.graphs is not None else None
+    if graphs is not None and ("step" not in graphs or set(graphs) - set(GRAPHS)):
+        raise UsageError(
+            f"--graphs {args.graphs}; expected step and any of {', '.join(GRAPHS[1:])}"
+        )
     export_run(
         run_folder,
         out,
         force=args.force,
         weights=args.weights,
         ngram=args.ngram,
+        graphs=graphs,
         report=lambda line: print(line, file=sys.stderr if args.as_json else sys.stdout),
     )
     size = sum(file.stat().st_size for file in out.iterdir())

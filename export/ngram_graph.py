@@ -98,7 +98,7 @@ def finish_graph(
     return model
 
 
-def batch_of(name: str, kind: int, *shape: int) -> onnx.ValueInfoProto:
+def batch_of(name: str, kind: int, *shape: int | str) -> onnx.ValueInfoProto:
     """A value (batch, *shape) of a graph."""
     return helper.make_tensor_value_info(name, kind, ["batch", *shape])
 

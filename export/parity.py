@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from charmodels.runtime.generation import Array, State, StepModel
+from charmodels.runtime.prefill import Prefill
 from charmodels.runtime.sampling import Ids, Sampling, pick, uniforms
 from charmodels.runtime.vocabulary import BOUNDARY_ID
 
@@ -146,3 +147,36 @@ def prove(
     for tokens in itertools.chain(every_id, written):
         for difference in compare(a, b, tokens, restart=restart):
             yield Proof(tokens.shape[1], len(tokens), difference)
+
+
+_PROMPT = 300
+"""Characters of the longest prompt that is tried: more than are read at once."""
+
+
+def prove_prefill(step: StepModel, prefill: Prefill, *, restart: bool = False) -> Iterator[Proof]:
+    """Compare a prompt read at once with as many steps: logits and every state after it.
+
+    Prompts of 1, 9 and 300 characters the model itself writes, five side by side and one alone;
+    the longest also from the middle on. With `restart`, for names, each is one name, and the
+    longest prompt the longest that five names have in common.
+    """
+    texts = 64 if restart else 5
+    tokens = written_tokens(step, _PROMPT, texts, restart=restart)
+    ends = (tokens[1:] == BOUNDARY_ID) & restart
+    lengths = np.where(ends.any(axis=0), ends.argmax(axis=0) + 1, len(tokens))
+    longest = np.argsort(-lengths, kind="stable")[:5]
+    tokens = tokens[: lengths[longest].min(), longest]
+    for batch, end in itertools.product((1, 5), sorted({1, min(9, len(tokens)), len(tokens)})):
+        state = step.initial_state(batch)
+        for start in (0, end // 2) if end == len(tokens) > 1 else (0,):
+            prompt = tokens[start:end, :batch]
+            if start:
+                for token in tokens[:start, :batch]:
+                    _, state = step.step(token, state)
+            read, after = prefill.read(prompt.T, state)
+            stepped = state
+            for token in prompt:
+                logits, stepped = step.step(token, stepped)
+            at_once, by_steps = {"logits": read, **after}, {"logits": logits, **stepped}
+            for name, value in by_steps.items():
+                yield Proof(batch, len(prompt), _difference(name, value, at_once.get(name), 0))

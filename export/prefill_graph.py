@@ -9,6 +9,7 @@ computed for the last character alone.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -31,7 +32,7 @@ class Kernel:
     """
 
     operator: str
-    """LSTM, GRU or RNN."""
+    """LSTM or GRU."""
     states: tuple[str, ...]
     """Those it moves: h_0, and for an LSTM c_0."""
     reads: str
@@ -96,8 +97,9 @@ class _Sequence:
         self._states = [value.name for value in step.graph.input[1:]]
         self._kinds, self._shapes = _kinds_and_shapes(step)
         self._reaches = self._closure()
-        self._goes_round: Bools = self._reaches.diagonal()
-        self._feeds_memory: Bools = self._reaches[:, self._goes_round].any(axis=1)
+        goes_round = np.diagonal(self._reaches)
+        self._goes_round: list[bool] = list(goes_round)
+        self._feeds_memory: list[bool] = list(np.any(self._reaches[:, goes_round], axis=1))
         self._written: dict[tuple[str, str], str] = {}
         """From form and value of the step to the value of this graph."""
         self._tokens = self.graph.node("Transpose", "tokens", perm=[1, 0])  # (time, batch)
@@ -165,15 +167,19 @@ class _Sequence:
         names = {name: ask(name) for name in node.input}
         prefix = "" if form == "last" else "each."
         names |= {name: prefix + name for name in node.output}
-        self.graph.nodes.append(_renamed(node, names))
+        self.graph.nodes.append(renamed(node, names))
         self._written |= {(form, name): prefix + name for name in node.output}
 
     def _stack(self, each: str, value: str) -> str:
         """From (time * batch, ...) to (time, batch, ...)."""
-        sizes = [
-            self.graph.node("Shape", "tokens", name="prefill.time", start=1),
-            self.graph.node("Shape", "tokens", name="prefill.batch", start=0, end=1),
-        ] if ("sizes", "") not in self._written else ["prefill.time", "prefill.batch"]
+        sizes = (
+            [
+                self.graph.node("Shape", "tokens", name="prefill.time", start=1),
+                self.graph.node("Shape", "tokens", name="prefill.batch", start=0, end=1),
+            ]
+            if ("sizes", "") not in self._written
+            else ["prefill.time", "prefill.batch"]
+        )
         self._written["sizes", ""] = "prefill.time"
         rest = [self.graph.whole(*self._shapes[value])] if self._shapes[value] else []
         return self.graph.node("Reshape", each, self.graph.node("Concat", *sizes, *rest, axis=0))
@@ -196,12 +202,11 @@ class _Sequence:
         weights = [graph.weight(f"{own}.{n}", getattr(kernel, n)) for n in "WRB"]
         start = [graph.node("Unsqueeze", name, graph.whole(0)) for name in kernel.states]
         names = [f"prefill.{own}.{n}" for n in ("said", *kernel.states)]
-        resets = {"linear_before_reset": 1} if kernel.linear_before_reset else {}
+        attributes: dict[str, Any] = {"hidden_size": self._shapes[kernel.states[0]][0]}
+        if kernel.linear_before_reset:
+            attributes["linear_before_reset"] = 1
         inputs = [x, *weights, "", *start]
-        hidden = self._shapes[kernel.states[0]][0]
-        graph.nodes.append(
-            helper.make_node(kernel.operator, inputs, names, hidden_size=hidden, **resets)
-        )
+        graph.nodes.append(helper.make_node(kernel.operator, inputs, names, **attributes))
         said = graph.node("Squeeze", names[0], graph.whole(1))  # (time, batch, hidden)
         self._written["stacked", f"next_{kernel.states[0]}"] = said
         for name, after in zip(kernel.states, names[1:], strict=True):
@@ -217,16 +222,18 @@ class _Sequence:
         for name in outside:
             if self._is_constant(name):
                 self._constant(name)
-        stacks = [name for name in (*states, *made) if self._is_asked_for(name, circle)]
+        readers = {name: self._readers(name, circle) for name in (*states, *made)}
+        stacks = [name for name, reading in readers.items() if reading]
         scanned = [self.stacked(name) for name in over_time]
-        if len(states) == 1 and states[0] in self._forgets and not stacks:
+        is_last_enough = not any(self._feeds_memory[i] for name in stacks for i in readers[name])
+        if len(states) == 1 and states[0] in self._forgets and is_last_enough:
             begin = self.graph.whole(-self._forgets[states[0]])
             end = self.graph.whole(np.iinfo(np.int64).max)
             time = self.graph.whole(0)
             scanned = [self.graph.node("Slice", name, begin, end, time) for name in scanned]
         own = f"circle_{states[0]}."
         inside = {name: own + name for name in (*states, *over_time, *made)}
-        body_nodes = [_renamed(node, inside) for node in nodes]
+        body_nodes = [renamed(node, inside) for node in nodes]
         identity = [
             helper.make_node("Identity", [inside[name]], [f"{inside[name]}.said"])
             for name in stacks  # an output of its own, for a state may be asked for too
@@ -242,7 +249,10 @@ class _Sequence:
         said = [f"{own}{name}.all" for name in stacks]
         self.graph.nodes.append(
             helper.make_node(
-                "Scan", [*states, *scanned], [*after, *said], body=body,
+                "Scan",
+                [*states, *scanned],
+                [*after, *said],
+                body=body,
                 num_scan_inputs=len(scanned),
             )
         )
@@ -252,14 +262,15 @@ class _Sequence:
     def _value(self, name: str, like: str) -> onnx.ValueInfoProto:
         return batch_of(name, self._kinds[like], *self._shapes[like])
 
-    def _is_asked_for(self, name: str, circle: list[int]) -> bool:
-        """Whether anything outside the circle reads this value of all characters."""
-        for i, node in enumerate(self._nodes):
-            if i in circle or name not in node.input:
-                continue
-            if self._feeds_memory[i] or self._goes_round[i] or not name.startswith("next_"):
-                return True
-        return False
+    def _readers(self, name: str, circle: list[int]) -> list[int]:
+        """Nodes outside the circle that read this value, and not only as the last state."""
+        return [
+            i
+            for i, node in enumerate(self._nodes)
+            if i not in circle
+            and name in node.input
+            and (self._feeds_memory[i] or not name.startswith("next_"))
+        ]
 
     def _is_constant(self, value: str) -> bool:
         """Whether it hangs neither on the token nor on a state."""
@@ -273,7 +284,7 @@ class _Sequence:
         """Whether a state goes round through it, or is it."""
         if value in self._states:
             return not self._passes(value)
-        return value in self._maker and bool(self._goes_round[self._maker[value]])
+        return value in self._maker and self._goes_round[self._maker[value]]
 
     def _circle_of(self, value: str) -> list[int]:
         i = self._maker_of_next(value) if value in self._states else self._maker[value]
@@ -304,7 +315,8 @@ class _Sequence:
             reaches = further
 
 
-def _renamed(node: onnx.NodeProto, names: Mapping[str, str]) -> onnx.NodeProto:
+def renamed(node: onnx.NodeProto, names: Mapping[str, str]) -> onnx.NodeProto:
+    """A copy of a node whose values have other names."""
     copy = onnx.NodeProto()
     copy.CopyFrom(node)
     copy.name = ""

@@ -3,17 +3,20 @@
 import math
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 
 from charmodels.evaluation.report import read_evaluation
 from charmodels.models import CharModel
 from charmodels.runtime.bundle import (
-    STEP,
+    GENERATE,
+    PREFILL,
+    SAMPLE,
     WEIGHTS,
     Bundle,
     Golden,
@@ -24,6 +27,7 @@ from charmodels.runtime.bundle import (
 from charmodels.runtime.errors import BundleError
 from charmodels.runtime.generation import StepModel
 from charmodels.runtime.model import Model, load_bundle
+from charmodels.runtime.onnx_step import OnnxStep
 from charmodels.training.checkpoint import (
     RunFacts,
     read_model,
@@ -31,12 +35,23 @@ from charmodels.training.checkpoint import (
     weights_of,
     write_tensors,
 )
-from charmodels.training.mixing import read_expert
+from charmodels.training.mixing import Expert, read_expert
 from charmodels.training.train import speaking_model
 from export.check import check_bundle
+from export.generate_graph import build_generate_graph
 from export.hybrid_graph import build_hybrid_graph
-from export.parity import prove, written_tokens
+from export.kernels import kernels_of
+from export.parity import prove, prove_prefill, written_tokens
+from export.prefill_graph import build_prefill_graph
+from export.sample_graph import build_sample_graph
 from export.step_graph import OPSET, build_step_graph
+from export.written import prove_written, write_by_generate, write_by_sample
+
+GRAPHS = ("step", "prefill", "sample", "generate")
+"""What may be asked for; the step always."""
+
+SMALL_PREFILL = 1 << 20
+"""Bytes. It holds the weights a second time: up to here that is worth the wait it saves."""
 
 _GOLDEN_STEPS = 32
 
@@ -48,6 +63,7 @@ def export_run(
     force: bool = False,
     weights: bool = True,
     ngram: bool = True,
+    graphs: Sequence[str] | None = None,
     report: Callable[[str], None] = print,
 ) -> Path:
     """Write the bundle of a run's best model; nothing appears at `out` unless parity holds.
@@ -59,6 +75,7 @@ def export_run(
         weights: add the trainable weights (float16), so that others can train on from the bundle.
         ngram: weigh the run's n-gram with the network, where it has one; without it the bundle
             knows no record by heart that the network does not.
+        graphs: which of GRAPHS to write; without, the step, and the prompt's where it is small.
         report: told each line of the parity table.
 
     Raises:
@@ -77,23 +94,48 @@ def export_run(
     step_graph = build_step_graph(model, bundle)
     if expert:
         step_graph = build_hybrid_graph(step_graph, expert.ngram, expert.weights, bundle)
-    graph = step_graph.SerializeToString()
+    files = _write_graphs(graphs, step_graph, model, expert, bundle)
     out.parent.mkdir(parents=True, exist_ok=True)
     aside = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
     try:
-        write_bundle(aside, bundle, {STEP: graph}, OPSET)
+        write_bundle(aside, bundle, files, OPSET)
         shipped = load_bundle(aside)
         prove_parity(trained.step, shipped, report)
+        prove_further_graphs(aside, shipped, files, report)
         bundle = replace(bundle, golden=make_golden(shipped))
         if weights:
             bundle = replace(bundle, weights=_write_weights(aside / WEIGHTS, facts, model))
-        write_bundle(aside, bundle, {STEP: graph}, OPSET)
+        write_bundle(aside, bundle, files, OPSET)
         check_bundle(aside)
         aside.chmod(0o755)
         _put_in_place(aside, out)
     finally:
         shutil.rmtree(aside, ignore_errors=True)
     return out
+
+
+def _write_graphs(
+    wanted: Sequence[str] | None,
+    step: onnx.ModelProto,
+    model: CharModel,
+    expert: Expert | None,
+    bundle: Bundle,
+) -> dict[str, bytes]:
+    """The graphs of a bundle by their file names; a prompt's only if it is asked for or small."""
+    forgets = {"n_0": expert.ngram.order - 1} if expert else {}
+    build: dict[str, Callable[[], onnx.ModelProto]] = {
+        "step": lambda: step,
+        "prefill": lambda: build_prefill_graph(
+            step, bundle, kernels=kernels_of(model, step), forgets=forgets
+        ),
+        "sample": lambda: build_sample_graph(step, bundle),
+        "generate": lambda: build_generate_graph(step, bundle),
+    }
+    names = wanted or ("step", "prefill")
+    files = {f"{name}.onnx": build[name]().SerializeToString() for name in names}
+    if not wanted and len(files[PREFILL]) > SMALL_PREFILL:
+        del files[PREFILL]
+    return files
 
 
 def of_network_alone(facts: RunFacts) -> RunFacts:
@@ -160,6 +202,28 @@ def prove_parity(torch_step: StepModel, shipped: Model, report: Callable[[str], 
             "learned too fast magnifies every rounding: train again longer, with a lower "
             "--learning-rate or a higher --weight-decay"
         )
+
+
+def prove_further_graphs(
+    folder: Path, shipped: Model, files: Mapping[str, bytes], report: Callable[[str], None]
+) -> None:
+    """Hold a prompt's graph to the steps, and the graphs that choose to the runtime's own text.
+
+    Raises:
+        BundleError: they disagree.
+    """
+    step = shipped.step
+    assert isinstance(step, OnnxStep)
+    if step.prefill:
+        proofs = list(prove_prefill(step, step.prefill, restart=not shipped.endless))
+        worst = max(proofs, key=lambda proof: proof.difference.scaled)
+        report(f"{PREFILL}, {len(proofs)} comparisons with steps, the worst: {worst}")
+        if not worst.difference.agrees:
+            raise BundleError(f"{PREFILL} and the steps disagree, nothing was written: {worst}")
+    if SAMPLE in files:
+        report(prove_written(folder / SAMPLE, shipped, write_by_sample))
+    if GENERATE in files:
+        report(prove_written(folder / GENERATE, shipped, write_by_generate))
 
 
 def _write_weights(path: Path, facts: RunFacts, model: CharModel) -> WeightsFile:

@@ -31,7 +31,7 @@ from charmodels.training.checkpoint import (
 from charmodels.training.train import new_facts, speaking_model
 from export.__main__ import main
 from export.check import check_bundle
-from export.parity import TOLERANCE, compare, prove, written_tokens
+from export.parity import TOLERANCE, compare, prove, prove_prefill, written_tokens
 from export.writer import export_run
 from tests.runs import write_names
 
@@ -111,6 +111,19 @@ def test_torch_and_onnxruntime_agree(exported: tuple[Path, Path, RunFacts, CharM
     assert walks == {(len(facts.vocabulary), 2), (1, 200), (2, 200), (5, 200)}
     states = list(model.initial_state())
     assert [p.difference.output for p in proofs if p.batch == 1] == ["logits", *states] * 2
+    for proof in proofs:
+        assert proof.difference.agrees, f"{facts.model.arch}: {proof}"
+
+
+def test_a_prompt_read_at_once_ends_where_its_steps_do(
+    exported: tuple[Path, Path, RunFacts, CharModel],
+) -> None:
+    _, bundle, facts, _ = exported
+    step = load_bundle(bundle).step
+    assert isinstance(step, OnnxStep)
+    assert step.prefill
+    proofs = [p for r in (False, True) for p in prove_prefill(step, step.prefill, restart=r)]
+    assert {(proof.batch, proof.steps) for proof in proofs} >= {(1, 1), (5, 9), (1, 300), (5, 150)}
     for proof in proofs:
         assert proof.difference.agrees, f"{facts.model.arch}: {proof}"
 
@@ -278,7 +291,8 @@ def test_check_finds_another_graph_under_the_same_name(tmp_path: Path) -> None:
     """Hashes mended by hand: only the golden vectors can tell."""
     write_run_folder(tmp_path / "run", "gru", 1, False)
     out = export_run(tmp_path / "run", tmp_path / "bundle", report=quiet)
-    assert set(check_bundle(out)) == {"golden", "rows_independent", "walk_equals_step"}
+    every = {"golden", "rows_independent", "walk_equals_step", "prefill_equals_steps"}
+    assert set(check_bundle(out)) == every
     graph = onnx.load(out / STEP)
     for tensor in graph.graph.initializer:
         if "weight_hh" in tensor.name:

@@ -28,6 +28,16 @@ FORMAT = 1
 STEP = "step.onnx"
 """The graph every bundle has: one character in, logits and the next state out."""
 
+PREFILL = "prefill.onnx"
+"""Optional: a whole prompt in, the logits after it and the state the steps would have come to."""
+
+SAMPLE = "sample.onnx"
+"""Optional, for other runtimes: the step with its sampler, the next id out."""
+
+GENERATE = "generate.onnx"
+"""Optional, for other runtimes: a Loop that writes many characters a call. Never opened here: what
+a Loop does cannot be bounded beforehand."""
+
 WEIGHTS = "weights.safetensors"
 """Optional: the trainable weights, float16, the model's sizes in the file's own metadata."""
 

@@ -54,6 +54,10 @@ class Walker(Protocol):
         """Read tokens (batch,); the logits (batch, vocab) are good until the next call."""
         ...
 
+    def read(self, tokens: Ids) -> Logits:
+        """Read tokens (time,), at least one, of a text alone; the logits (1, vocab) after them."""
+        ...
+
     def state(self) -> State:
         """A copy of the state after the tokens read so far."""
         ...
@@ -77,6 +81,12 @@ class PureWalker:
     def advance(self, tokens: Ids) -> Logits:
         """Step, and keep the new state for the next call."""
         logits, self._state = self._model.step(tokens, self._state)
+        return logits
+
+    def read(self, tokens: Ids) -> Logits:
+        """Step through them."""
+        for token in tokens:
+            logits = self.advance(token[None])
         return logits
 
     def state(self) -> State:
@@ -156,9 +166,11 @@ class Stream(Iterator[int]):
         return token
 
     def _read(self, tokens: list[int]) -> Logits:
-        for token in tokens:
-            self._token[0] = token
+        if len(tokens) == 1:  # at every character but the first
+            self._token[0] = tokens[0]
             self._logits = self._walker.advance(self._token)
+        elif tokens:
+            self._logits = self._walker.read(np.array(tokens))
         return self._logits
 
 
@@ -174,8 +186,7 @@ def generate_ids(
 ) -> Iterator[list[int]]:
     """Yield `count` rows of new ids, in order; row i is what `Stream` gives for (seed, row=i)."""
     walker = walk(model, balanced(model.initial_state(), sampling.balance))
-    for token in (BOUNDARY_ID, *beginning):
-        logits = walker.advance(np.array([token]))
+    logits = walker.read(np.array([BOUNDARY_ID, *beginning]))
     first, state = logits.copy(), walker.state()
     for start in range(0, count, ROWS_AT_ONCE):
         rows = np.arange(start, min(start + ROWS_AT_ONCE, count))
@@ -223,8 +234,7 @@ def predict_ids(model: StepModel, ids: Ids, memory: Memory | None = None) -> Flo
     """Nats of every id that may follow `ids` (time,) after `memory`, float64 (vocab,)."""
     memory = memory or Memory(model.initial_state())
     walker = walk(model, memory.state)
-    for token in (memory.token, *ids.tolist()):
-        logits = walker.advance(np.array([token]))
+    logits = walker.read(np.array([memory.token, *ids]))
     nats: Floats = -log_softmax(logits)[0]
     return nats
 

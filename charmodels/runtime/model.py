@@ -11,6 +11,7 @@ from charmodels.runtime.balance import MIX
 from charmodels.runtime.bundle import (
     MAX_CHARS,
     METADATA_KEY,
+    PREFILL,
     STEP,
     Bundle,
     parse_bundle,
@@ -239,12 +240,17 @@ def _load(path: Path, trusted: bool) -> Model:
     if path.is_file() and path.suffix == ".onnx":
         return _load_graph(path, trusted)
     bundle = read_bundle(path)
+    prefill = path / PREFILL if PREFILL in bundle.files else None
     if trusted:
-        return Model(_open_step(path / STEP, bundle), bundle)
+        return Model(_open_step(path / STEP, bundle, prefill), bundle)
     from charmodels.runtime.verify import verify_graph
 
     verify_graph(path / STEP, bundle)
-    step = _open_step(path / STEP, bundle)
+    if prefill:
+        from charmodels.runtime.verify_prefill import verify_prefill
+
+        verify_prefill(prefill, bundle)
+    step = _open_step(path / STEP, bundle, prefill)
     if bundle.golden:
         golden_difference(step, bundle, path / STEP)
     return Model(step, bundle)
@@ -265,9 +271,9 @@ def _load_graph(path: Path, trusted: bool) -> Model:
     return Model(OnnxStep(session), parse_bundle(metadata[METADATA_KEY], str(path)))
 
 
-def _open_step(path: Path, bundle: Bundle) -> OnnxStep:
-    """Open the graph and hold it to what the bundle says of vocabulary and states."""
-    step = OnnxStep(open_session(path))
+def _open_step(path: Path, bundle: Bundle, prefill: Path | None = None) -> OnnxStep:
+    """Open the graphs and hold them to what the bundle says of vocabulary and states."""
+    step = OnnxStep(open_session(path), open_session(prefill) if prefill else None)
     if step.vocab != len(bundle.vocabulary):
         raise BundleError(
             f"{path}: {step.vocab} logits for a vocabulary of {len(bundle.vocabulary)}"

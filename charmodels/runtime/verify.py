@@ -7,7 +7,7 @@ of every value is worked out beforehand, so that a step's memory and work are kn
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +46,9 @@ _FLOATS = (1, 10)  # float32 and float16, as onnx numbers them
 
 Shape = tuple[int, ...]
 
+Values = Mapping[str, tuple[int, Shape]]
+"""Element type, as onnx numbers them, and shape of values by their names."""
+
 
 def verify_graph(path: Path, bundle: Bundle) -> None:
     """Check one step graph against its bundle, without running it.
@@ -55,15 +58,15 @@ def verify_graph(path: Path, bundle: Bundle) -> None:
     """
     import onnx
 
-    model = _read(path)
-    _check_opsets(path, model)
-    _check_nodes(path, model.graph.node)
+    model = read_graph(path)
+    check_opsets(path, model)
+    check_nodes(path, model.graph.node)
     for tensor in model.graph.initializer:
-        _check_tensor(path, tensor)
-        _check_numbers(path, tensor)
+        check_tensor(path, tensor)
+        check_numbers(path, tensor)
     _check_signature(path, model.graph, bundle)
     try:
-        onnx.checker.check_model(_without_weights(model), full_check=True)
+        onnx.checker.check_model(without_weights(model), full_check=True)
     except Exception as error:  # checker and shape inference raise several types
         raise BundleError(f"{path}: not a valid graph: {_reason(error)}") from error
     _check_sizes(path, model, bundle)
@@ -75,13 +78,14 @@ def read_metadata(path: Path) -> str:
     Raises:
         BundleError: the file is no graph, or was not made by `python -m export`.
     """
-    for entry in _read(path).metadata_props:
+    for entry in read_graph(path).metadata_props:
         if entry.key == METADATA_KEY:
             return str(entry.value)
     raise BundleError(f"{path}: carries no charmodels metadata; load the bundle's folder")
 
 
-def _read(path: Path) -> Any:
+def read_graph(path: Path) -> Any:
+    """The file as onnx reads it, and nothing it names besides."""
     import onnx  # here, because a page that serves only its own bundles never needs it
 
     if path.stat().st_size > MAX_BYTES:
@@ -95,7 +99,8 @@ def _read(path: Path) -> Any:
         raise BundleError(f"{path}: not an ONNX file ({_reason(error)})") from error
 
 
-def _check_opsets(path: Path, model: Any) -> None:
+def check_opsets(path: Path, model: Any) -> None:
+    """The standard operators alone, of an opset we know; nothing else in the model."""
     if model.functions or model.graph.sparse_initializer or model.training_info:
         raise BundleError(f"{path}: holds functions, sparse tensors or training code")
     opsets = [(entry.domain, entry.version) for entry in model.opset_import]
@@ -105,33 +110,34 @@ def _check_opsets(path: Path, model: Any) -> None:
         raise BundleError(f"{path}: opset {opsets[0][1]}; expected {OPSETS[0]} to {OPSETS[-1]}")
 
 
-def _check_nodes(path: Path, nodes: Sequence[Any]) -> None:
+def check_nodes(path: Path, nodes: Sequence[Any], allowed: frozenset[str] = STEP_OPERATORS) -> None:
+    """A bounded number of allowed operators, with plain attributes."""
     from onnx import AttributeProto
 
     plain = (AttributeProto.INT, AttributeProto.INTS, AttributeProto.FLOAT, AttributeProto.FLOATS)
     if len(nodes) > MAX_NODES:
         raise BundleError(f"{path}: {len(nodes)} nodes; expected at most {MAX_NODES}")
     for node in nodes:
-        if node.domain not in ("", "ai.onnx") or node.op_type not in STEP_OPERATORS:
+        if node.domain not in ("", "ai.onnx") or node.op_type not in allowed:
             operator = f"{node.domain}.{node.op_type}".lstrip(".")[:60]
             raise BundleError(f"{path}: operator {operator!r} is not allowed in a step")
         for attribute in node.attribute:
             if attribute.HasField("g") or attribute.graphs:
                 raise BundleError(f"{path}: {node.op_type} holds a subgraph")
             if attribute.type == AttributeProto.TENSOR:
-                _check_tensor(path, attribute.t)
-                _check_numbers(path, attribute.t)
+                check_tensor(path, attribute.t)
+                check_numbers(path, attribute.t)
             elif attribute.type not in (*plain, AttributeProto.STRING):
                 raise BundleError(f"{path}: {node.op_type} has an attribute of a type not allowed")
 
 
-def _check_tensor(path: Path, tensor: Any) -> None:
+def check_tensor(path: Path, tensor: Any) -> None:
     """Its numbers must be in the file, all of them, and of a type a step needs."""
     import onnx
 
     if tensor.data_location == onnx.TensorProto.EXTERNAL or tensor.external_data:
         raise BundleError(f"{path}: tensor {tensor.name[:60]!r} lies outside the file")
-    size = _element_bytes(path, tensor.data_type)
+    size = element_bytes(path, tensor.data_type)
     count = math.prod(tensor.dims)
     if tensor.HasField("raw_data"):
         is_whole = len(tensor.raw_data) == count * size
@@ -143,7 +149,8 @@ def _check_tensor(path: Path, tensor: Any) -> None:
         raise BundleError(f"{path}: tensor {tensor.name[:60]!r} does not fill its shape {shape}")
 
 
-def _element_bytes(path: Path, data_type: int) -> int:
+def element_bytes(path: Path, data_type: int) -> int:
+    """Bytes of one number of a type that a graph may hold."""
     import onnx
 
     types = onnx.TensorProto
@@ -154,7 +161,7 @@ def _element_bytes(path: Path, data_type: int) -> int:
     return sizes[data_type]
 
 
-def _check_numbers(path: Path, tensor: Any) -> None:
+def check_numbers(path: Path, tensor: Any) -> None:
     """Its floats must be numbers: one nan makes every character after it nan."""
     from onnx import TensorProto, numpy_helper
 
@@ -169,15 +176,16 @@ def _check_signature(path: Path, graph: Any, bundle: Bundle) -> None:
     states = [(state.name, state.dtype, ("batch", *state.shape)) for state in bundle.states]
     initial = {tensor.name for tensor in graph.initializer}
     inputs = [value for value in graph.input if value.name not in initial]
-    _check_values(path, inputs, [("token", "int64", ("batch",)), *states])
+    check_values(path, inputs, [("token", "int64", ("batch",)), *states])
     after = [(f"next_{name}", dtype, shape) for name, dtype, shape in states]
     logits = ("logits", "float32", ("batch", len(bundle.vocabulary)))
-    _check_values(path, graph.output, [logits, *after])
+    check_values(path, graph.output, [logits, *after])
 
 
-def _check_values(
+def check_values(
     path: Path, values: Iterable[Any], expected: list[tuple[str, str, tuple[Any, ...]]]
 ) -> None:
+    """Names, element types and shapes in order; any symbolic axis is "batch"."""
     dtypes = {1: "float32", 7: "int64"}
     found = []
     for value in values:
@@ -202,9 +210,9 @@ def _check_sizes(path: Path, model: Any, bundle: Bundle) -> None:
     for name, (elem_type, shape) in one.items():
         size, grown = math.prod(shape), math.prod(many[name][1])
         if grown == size:
-            of_weights += size * _element_bytes(path, elem_type)
+            of_weights += size * element_bytes(path, elem_type)
         elif grown == size * ROWS_AT_ONCE:
-            of_text += size * _element_bytes(path, elem_type)
+            of_text += size * element_bytes(path, elem_type)
         else:
             shapes = f"{shape} for one text, {many[name][1]} for {ROWS_AT_ONCE}"
             raise BundleError(f"{path}: {name[:60]!r} does not grow with the texts: {shapes}")
@@ -215,7 +223,7 @@ def _check_sizes(path: Path, model: Any, bundle: Bundle) -> None:
         raise BundleError(f"{path}: a step would fill {of_text:,} bytes for one text")
     sizes = {tensor.name: tuple(tensor.dims) for tensor in model.graph.initializer}
     sizes |= {name: shape for name, (_, shape) in one.items()}
-    work = sum(_work(node, sizes) for node in model.graph.node)
+    work = sum(work_of(node, sizes) for node in model.graph.node)
     if work > GROWTH * file_bytes + BYTES_PER_TEXT:
         raise BundleError(f"{path}: a step would multiply {work:,} numbers for one text")
     promised: dict[str, Shape] = {"logits": (ROWS_AT_ONCE, len(bundle.vocabulary))}
@@ -223,12 +231,10 @@ def _check_sizes(path: Path, model: Any, bundle: Bundle) -> None:
     for name, shape in promised.items():
         if many[name][1] != shape:
             raise BundleError(f"{path}: {name} comes out as {many[name][1]}; expected {shape}")
-    for node in model.graph.node:
-        if node.op_type in ("Div", "Mod") and one[node.output[0]][0] not in _FLOATS:
-            _check_divisor(path, model.graph, node.input[1])
+    check_divisors(path, model.graph.node, model.graph.initializer, one)
 
 
-def _without_weights(model: Any) -> Any:
+def without_weights(model: Any) -> Any:
     """A copy whose large weights are inputs: the checker copies a model twice."""
     import onnx
 
@@ -247,24 +253,45 @@ def _without_weights(model: Any) -> Any:
     return bare
 
 
-def _infer(path: Path, model: Any, batch: int) -> dict[str, tuple[int, Shape]]:
-    """Element type and shape of every value but the weights; the file's own notes are not used."""
-    import onnx
-
-    small = [tensor for tensor in model.graph.initializer if math.prod(tensor.dims) <= _KEPT]
-    large = [tensor for tensor in model.graph.initializer if math.prod(tensor.dims) > _KEPT]
-    make = onnx.helper.make_tensor_value_info
+def _infer(path: Path, model: Any, batch: int) -> Values:
+    """Element type and shape of every value but the weights, for so many texts."""
     weights = {tensor.name for tensor in model.graph.initializer}
-    inputs = []
+    inputs = {}
     for value in model.graph.input:
         if value.name not in weights:
             tensor = value.type.tensor_type
-            rest = [dim.dim_value for dim in tensor.shape.dim][1:]
-            inputs.append(make(value.name, tensor.elem_type, [batch, *rest]))
+            rest = tuple(dim.dim_value for dim in tensor.shape.dim)[1:]
+            inputs[value.name] = (tensor.elem_type, (batch, *rest))
+    outputs = [value.name for value in model.graph.output]
+    return infer(path, model, model.graph.node, model.graph.initializer, inputs, outputs)
+
+
+def infer(
+    path: Path,
+    model: Any,
+    nodes: Sequence[Any],
+    initializer: Sequence[Any],
+    given: Values,
+    outputs: Sequence[str],
+) -> Values:
+    """Element type and shape of what nodes make and are given; the file's own notes are not used.
+
+    Raises:
+        BundleError: the nodes do not fit together, or a shape depends on data.
+    """
+    import onnx
+
+    small = [tensor for tensor in initializer if math.prod(tensor.dims) <= _KEPT]
+    large = [tensor for tensor in initializer if math.prod(tensor.dims) > _KEPT]
+    make = onnx.helper.make_tensor_value_info
+    inputs = [make(name, kind, shape) for name, (kind, shape) in given.items()]
     stand_ins = [make(tensor.name, tensor.data_type, tensor.dims) for tensor in large]
-    outputs = [make(v.name, v.type.tensor_type.elem_type, None) for v in model.graph.output]
     graph = onnx.helper.make_graph(
-        model.graph.node, "step", [*inputs, *stand_ins], outputs, initializer=small
+        nodes,
+        "graph",
+        [*inputs, *stand_ins],
+        [onnx.ValueInfoProto(name=name) for name in outputs],
+        initializer=small,
     )
     bare = onnx.helper.make_model(
         graph, opset_imports=model.opset_import, ir_version=model.ir_version
@@ -273,10 +300,11 @@ def _infer(path: Path, model: Any, batch: int) -> dict[str, tuple[int, Shape]]:
         # Without data_prop: it would follow a doubling chain of shapes itself.
         inferred = onnx.shape_inference.infer_shapes(bare, check_type=True, strict_mode=True)
     except Exception as error:
-        raise BundleError(f"{path}: does not work for {batch} texts: {_reason(error)}") from error
+        sizes = {name: shape for name, (_, shape) in list(given.items())[:1]}
+        raise BundleError(f"{path}: does not work for {sizes}: {_reason(error)}") from error
     found = [*inputs, *inferred.graph.value_info, *inferred.graph.output]
     tensors = {value.name: value.type.tensor_type for value in found}
-    for name in {name for node in model.graph.node for name in node.output if name}:
+    for name in {name for node in nodes for name in node.output if name}:
         if name not in tensors or not _is_known(tensors[name]):
             raise BundleError(f"{path}: the shape of {name[:60]!r} depends on its data")
     return {
@@ -292,7 +320,7 @@ def _is_known(tensor: Any) -> bool:
     )
 
 
-def _work(node: Any, sizes: dict[str, Shape]) -> int:
+def work_of(node: Any, sizes: dict[str, Shape]) -> int:
     """Multiplications of a matrix product; other operators touch each number once or twice."""
     if node.op_type not in ("MatMul", "MatMulInteger", "Gemm"):
         return 0
@@ -301,16 +329,22 @@ def _work(node: Any, sizes: dict[str, Shape]) -> int:
     return math.prod(sizes[node.output[0]]) * left[0 if is_transposed else -1]
 
 
-def _check_divisor(path: Path, graph: Any, name: str) -> None:
+def check_divisors(
+    path: Path, nodes: Sequence[Any], weights: Iterable[Any], values: Values
+) -> None:
     """Integers are divided by positive constants only: the least int64 by -1 kills the process."""
     from onnx import numpy_helper
 
-    constants = {tensor.name: tensor for tensor in graph.initializer}
-    for node in graph.node:
+    constants = {tensor.name: tensor for tensor in weights}
+    for node in nodes:
         if node.op_type == "Constant" and node.attribute[0].name == "value":
             constants[node.output[0]] = node.attribute[0].t
-    if name not in constants or not (numpy_helper.to_array(constants[name]) > 0).all():
-        raise BundleError(f"{path}: divides integers by {name[:60]!r}, no positive constant")
+    for node in nodes:
+        if node.op_type not in ("Div", "Mod") or values[node.output[0]][0] in _FLOATS:
+            continue
+        by = node.input[1]
+        if by not in constants or not (numpy_helper.to_array(constants[by]) > 0).all():
+            raise BundleError(f"{path}: divides integers by {by[:60]!r}, no positive constant")
 
 
 def _reason(error: Exception) -> str:
