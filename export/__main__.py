@@ -1,11 +1,11 @@
-"""`python -m export RUN --out BUNDLE`, `--check BUNDLE`, `--inspect BUNDLE`."""
+"""`python -m export RUN --out BUNDLE`; `--for`, `--check` and `--inspect` of a bundle."""
 
 import json
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import tyro
 
@@ -30,6 +30,11 @@ class Export:
     graphs: str | None = None
     """Which graphs, with commas: step, prefill, sample, generate. Left out, step, and prefill where
     it takes at most a megabyte, for it holds the weights a second time."""
+    neighbour: Annotated[Literal["triton", "icefall", "hub"] | None, tyro.conf.arg(name="for")] = (
+        None
+    )
+    """Write a bundle, given instead of the run, for other software: a model's folder for Triton, a
+    language model for icefall and sherpa-onnx, or a folder with a model card for Hugging Face."""
     check: Path | None = None
     """Verify this bundle: hashes, structure, golden logits. Works without torch."""
     inspect: Path | None = None
@@ -57,6 +62,8 @@ def run(args: Export) -> int:
     assert args.run is not None
     if args.out is None:
         raise UsageError(f"--out is missing; for example --out bundles/{args.run.name}")
+    if args.neighbour is not None:
+        return _write_for(args.neighbour, args.run, args.out, args)
     return _export(args.run, args.out, args)
 
 
@@ -79,6 +86,19 @@ def _inspect(bundle: Path, as_json: bool) -> int:
 
     facts = describe_bundle(bundle)
     print(json.dumps(facts, ensure_ascii=False) if as_json else "\n".join(sheet(facts)))
+    return 0
+
+
+def _write_for(
+    neighbour: Literal["triton", "icefall", "hub"], bundle: Path, out: Path, args: Export
+) -> int:
+    from export.neighbours import write_for
+
+    write_for(neighbour, bundle, out, force=args.force)
+    files = sorted(str(path.relative_to(out)) for path in out.rglob("*") if path.is_file())
+    if args.as_json:
+        print(json.dumps({"out": str(out), "for": neighbour, "files": files}))
+    print(f"wrote {out}: {', '.join(files)}", file=sys.stderr)
     return 0
 
 

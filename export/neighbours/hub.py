@@ -1,0 +1,146 @@
+"""Hugging Face: a folder to upload, the bundle's files and a model card with its figures."""
+
+import shutil
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from charmodels.runtime.bundle import WEIGHTS, Bundle, read_bundle
+
+CARD = "README.md"
+
+_LICENCES = {"MIT": "mit", "CC-BY-4.0": "cc-by-4.0", "CC0-1.0": "cc0-1.0"}
+"""Names of ours for which Hugging Face has its own; others are told in words."""
+
+
+def write_hub_folder(bundle: Path, out: Path) -> None:
+    """Write OUT/README.md beside copies of bundle.json and every file it names."""
+    facts = read_bundle(bundle)
+    out.mkdir(parents=True, exist_ok=True)
+    for name in ("bundle.json", *facts.files, *([WEIGHTS] if facts.weights else [])):
+        shutil.copyfile(bundle / name, out / name)
+    (out / CARD).write_text(hub_card(facts, out.name), encoding="utf-8")
+
+
+def hub_card(bundle: Bundle, name: str) -> str:
+    """The card: front matter with a model-index, then what a person should know."""
+    from huggingface_hub import EvalResult, ModelCardData  # after --help has been answered
+
+    about = {key: _line(value) for key, value in bundle.provenance.items() if value is not None}
+    title, dataset = about.get("title", name), about.get("dataset", "unknown")
+    licence = about.get("licence", "none stated")
+    kept = _LICENCES.get(licence)
+    results = [
+        EvalResult(
+            task_type="text-generation", task_name="Character language modelling",
+            metric_type=metric, metric_name=words, metric_value=bundle.metrics[metric],
+            dataset_type=dataset, dataset_name=title, dataset_split="test",
+        )
+        for metric, words in (
+            ("bits_per_char", "bits per character"), ("nats_per_char", "nats per character"),
+        )
+        if _is_number(bundle.metrics.get(metric))
+    ]  # fmt: skip
+    data = ModelCardData(
+        library_name="onnx",
+        pipeline_tag="text-generation",
+        language=about.get("language"),
+        license=kept or "other",
+        license_name=None if kept else licence,
+        tags=["charmodels", "character-level", bundle.kind, *_arch(bundle)],
+        model_name=name,
+        eval_results=results or None,
+    )
+    return f"---\n{data.to_yaml()}\n---\n\n" + "\n".join(_body(bundle, name, title, about)) + "\n"
+
+
+def _body(bundle: Bundle, name: str, title: str, about: Mapping[str, str]) -> Iterator[str]:
+    writes = "new names" if bundle.kind == "names" else "text"
+    yield f"# {name}"
+    yield ""
+    yield (
+        f"A character model that writes {writes}, trained on: {title}. One step is an ONNX graph "
+        "whose memory is an explicit input and output."
+    )
+    yield ""
+    yield "```python"
+    yield "from charmodels.runtime import load_bundle"
+    yield ""
+    yield f'model = load_bundle("hf://USER/{name}")'
+    yield 'print("".join(model.stream(seed=7)))'
+    yield "```"
+    yield ""
+    yield "## Figures"
+    yield ""
+    yield from _figures(bundle)
+    yield ""
+    yield "## What it copies"
+    yield ""
+    yield from _copying(bundle)
+    yield ""
+    yield "## Data"
+    yield ""
+    yield f"{title} (`{about.get('dataset', 'unknown')}`)."
+    yield f"Licence of the data: {about.get('licence', 'none stated')}."
+    if credit := about.get("credit"):
+        yield f"Credit: {credit}."
+    if sha256 := about.get("dataset_sha256"):
+        yield f"Its sha256: `{sha256}`."
+
+
+def _figures(bundle: Bundle) -> Iterator[str]:
+    m = bundle.metrics
+    rows = {
+        "bits per character": ("bits_per_char", "{:.4f}"),
+        "nats per character": ("nats_per_char", "{:.4f}"),
+        "of the network alone": ("network_nats_per_char", "{:.4f}"),
+        "of the best n-gram": ("ngram_nats_per_char", "{:.4f}"),
+        "of a bigram": ("bigram_nats_per_char", "{:.4f}"),
+        "parameters": ("parameters", "{:,.0f}"),
+    }
+    known = {
+        words: form.format(m[key]) for words, (key, form) in rows.items() if _is_number(m.get(key))
+    }
+    if not known:
+        yield "None was measured."
+        return
+    yield "On held-out records, split off before training and read once:"
+    yield ""
+    yield "| measure | value |"
+    yield "|---|---|"
+    for words, value in known.items():
+        yield f"| {words} | {value} |"
+
+
+def _copying(bundle: Bundle) -> Iterator[str]:
+    """What of the training data comes out, or could be read out, each with what is fair beside."""
+    m = bundle.metrics
+    sentences = {
+        "novel_share": "{:.1%} of what it writes is not in the training list.",
+        "train_hit_share": "Among its samples stand {:.1%} of the training list,",
+        "held_out_hit_share": "and {:.1%} of the held-out records, which it never saw.",
+        "spelled_share": "The n-gram's tables spell out {:.0%} of the training list,",
+        "spelled_share_held_out": "and {:.1%} of the held-out records.",
+        "verbatim_share": "{:.1%} of its text stands in passages of 50 or more characters that "
+        "are the training text's,",
+        "verbatim_share_held_out": "and {:.1%} of the held-out text does.",
+    }
+    known = [text.format(m[key]) for key, text in sentences.items() if _is_number(m.get(key))]
+    yield from known or ["Not measured: `python -m charmodels evaluate` does."]
+
+
+def _arch(bundle: Bundle) -> list[str]:
+    config = bundle.provenance.get("model")
+    arch = config.get("arch") if isinstance(config, Mapping) else None
+    return [_line(arch)] if arch else []
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _line(value: Any) -> str:
+    """A fact of the bundle in one line without control characters."""
+    if isinstance(value, Mapping):
+        value = value.get("en") or next(iter(value.values()), "")
+    return "".join(c if c.isprintable() else " " for c in str(value)).strip()[:300]
