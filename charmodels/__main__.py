@@ -91,6 +91,8 @@ class Sample:
     """-1 hears the network alone, 0 both as fitted, 1 the n-gram alone; for models with both."""
     max_chars: int | None = None
     """New characters of each text at most."""
+    variant: str = "fp32"
+    """Which of a bundle's graphs writes: fp32, or fp16, int8, int4 where it has them."""
     seed: int | None = None
     """The same seed writes the same texts; random, and shown, when not given."""
     as_json: Json = False

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from charmodels.runtime import BundleError, Model, load_bundle
-from charmodels.runtime.bundle import sha256_of
+from charmodels.runtime.bundle import STEP, sha256_of
 from charmodels.runtime.vocabulary import BOUNDARY_ID
 from demo.chat import Refusal
 from demo.words import WORDS, Language, say, whole
@@ -317,8 +317,9 @@ def _within(path: Path, folder: Path) -> bool:
 
 
 def _size(path: Path, model: Model) -> int:
-    """Bytes of the graphs, which are the model; a lone graph names no files."""
-    return sum(file.bytes for file in model.bundle.files.values()) or path.stat().st_size
+    """Bytes of the graph that speaks; a lone graph names no files."""
+    file = model.bundle.files.get(STEP)
+    return file.bytes if file else path.stat().st_size
 
 
 def _fact(value: object, language: Language) -> str:

@@ -3,6 +3,7 @@
 import math
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +57,7 @@ def describe_bundle(where: Path) -> dict[str, Any]:
         "memory_bytes_per_text": sum(state["bytes"] for state in states.values()),
         "graphs": graphs,
         "files": weights,
+        "variants": {name: asdict(judged) for name, judged in bundle.variants.items()},
         "golden_tokens": len(bundle.golden.tokens) if bundle.golden else 0,
         "sampling": bundle.facts()["sampling"],
         "provenance": dict(bundle.provenance),
@@ -118,7 +120,9 @@ def sheet(facts: Mapping[str, Any]) -> Iterator[str]:
     for name, file in facts["files"].items():
         yield ""
         yield f"{name}: {file['bytes']:,} bytes, to train on from"
-    for title in ("sampling", "provenance", "metrics"):
+    for title in ("variants", "sampling", "provenance", "metrics"):
+        if not facts[title]:
+            continue
         yield ""
         yield f"{title}:"
         for name, value in facts[title].items():

@@ -22,6 +22,7 @@ from charmodels.runtime.bundle import (
     Golden,
     WeightsFile,
     sha256_of,
+    variant_file,
     write_bundle,
 )
 from charmodels.runtime.errors import BundleError
@@ -45,6 +46,8 @@ from export.parity import prove, prove_prefill, written_tokens
 from export.prefill_graph import build_prefill_graph
 from export.sample_graph import build_sample_graph
 from export.step_graph import OPSET, build_step_graph
+from export.variants.held_out import held_out
+from export.variants.make import make_variants
 from export.written import prove_written, write_by_generate, write_by_sample
 
 GRAPHS = ("step", "prefill", "sample", "generate")
@@ -64,6 +67,7 @@ def export_run(
     weights: bool = True,
     ngram: bool = True,
     graphs: Sequence[str] | None = None,
+    variants: Sequence[str] = (),
     report: Callable[[str], None] = print,
 ) -> Path:
     """Write the bundle of a run's best model; nothing appears at `out` unless parity holds.
@@ -76,10 +80,13 @@ def export_run(
         ngram: weigh the run's n-gram with the network, where it has one; without it the bundle
             knows no record by heart that the network does not.
         graphs: which of GRAPHS to write; without, the step, and the prompt's where it is small.
-        report: told each line of the parity table.
+        variants: smaller ones to write beside step.onnx, of `export.variants.VARIANTS`; those
+            that stray too far from it on held-out text are refused, and the others written.
+        report: told each line of the parity table, then the table of the variants.
 
     Raises:
-        RunError: the run is missing or unfinished.
+        RunError: the run is missing or unfinished, or its corpus changed and is to be judged on.
+        CorpusError: the corpus to judge variants on is gone.
         BundleError: `out` is in the way, or the engines disagree.
     """
     _refuse_to_overwrite(out, force)
@@ -102,7 +109,14 @@ def export_run(
         shipped = load_bundle(aside)
         prove_parity(trained.step, shipped, report)
         prove_further_graphs(aside, shipped, files, report)
-        bundle = replace(bundle, golden=make_golden(shipped))
+        golden = make_golden(shipped)
+        bundle = replace(bundle, golden=golden)
+        if variants:
+            text = held_out(facts, shipped.step)
+            judged = make_variants(step_graph, shipped.step, variants, text, golden, aside, report)
+            bundle = replace(bundle, variants=judged)
+            kept = [variant_file(name) for name, each in judged.items() if each.accepted]
+            files |= {name: (aside / name).read_bytes() for name in kept}
         if weights:
             bundle = replace(bundle, weights=_write_weights(aside / WEIGHTS, facts, model))
         write_bundle(aside, bundle, files, OPSET)

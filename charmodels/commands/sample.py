@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from charmodels.runtime.bundle import FP32
 from charmodels.runtime.errors import SettingError
 from charmodels.runtime.model import Model, SamplingSettings, load_bundle
 from charmodels.runtime.vocabulary import normalise
@@ -14,24 +15,30 @@ if TYPE_CHECKING:
     from charmodels.__main__ import Sample
 
 
-def open_model(source: Path) -> Model:
+def open_model(source: Path, variant: str = FP32) -> Model:
     """The model of a bundle (no torch needed) or of a run folder.
 
     Raises:
-        BundleError: a bundle that is broken; also a folder that is neither.
+        BundleError: a bundle that is broken, or has no such variant; also a folder that is neither.
         RunError: a run without weights.
+        SettingError: a variant of a run: only bundles have them.
     """
     if (source / "run.json").is_file():
+        if variant != FP32:
+            raise SettingError(
+                f"{source} is a run, and only bundles have variants; make one with: "
+                f"python -m export {source} --out BUNDLE --variants fp32,{variant}"
+            )
         from charmodels.training.checkpoint import read_run
         from charmodels.training.train import read_speaker
 
         return read_speaker(source, read_run(source))
-    return load_bundle(source)
+    return load_bundle(source, variant=variant)
 
 
 def sample_command(args: "Sample") -> int:
     """Print one name a line; one text, or several ended by NUL."""
-    model = open_model(args.source)
+    model = open_model(args.source, args.variant)
     count = args.count if args.count is not None else (1 if model.endless else 10)
     if model.endless and count > 1 and not (args.print0 or args.as_json):
         raise SettingError(f"count is {count}: several texts need --print0 or --json between them")

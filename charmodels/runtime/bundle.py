@@ -38,6 +38,9 @@ GENERATE = "generate.onnx"
 """Optional, for other runtimes: a Loop that writes many characters a call. Never opened here: what
 a Loop does cannot be bounded beforehand."""
 
+FP32 = "fp32"
+"""The variant of the graph that every bundle has."""
+
 WEIGHTS = "weights.safetensors"
 """Optional: the trainable weights, float16, the model's sizes in the file's own metadata."""
 
@@ -79,6 +82,39 @@ class GraphFile:
 
 
 @dataclass(frozen=True)
+class Judgement:
+    """How a smaller variant of the step did beside fp32, on text that both read when it was made.
+
+    Both carry their own states along it.
+    """
+
+    judged_on: str
+    """The text: validation, or the model's own writing where nothing was held out."""
+    characters: int
+    kl: float
+    """Mean KL divergence from fp32, nats a character."""
+    kl_limit: float
+    """Above this a variant is refused."""
+    nats_change: float
+    """What a character costs more than with fp32, nats."""
+    nats_change_error: float
+    """Its standard error, of the differences character by character."""
+    greedy_agreement: float
+    """Share of characters after which both hold the same one for likeliest."""
+    speed: float
+    """Steps a second at batch 1, as a multiple of fp32's on the machine that exported."""
+    speed_at_64: float
+    """The same at batch 64."""
+    golden_tolerance: float
+    """How far its logits may be from the golden ones, scaled as everywhere."""
+
+    @property
+    def accepted(self) -> bool:
+        """Whether it is near enough to fp32 to ship."""
+        return self.kl <= self.kl_limit
+
+
+@dataclass(frozen=True)
 class WeightsFile:
     """What `bundle.json` promises about the trainable weights, if they travel with it."""
 
@@ -108,7 +144,14 @@ class Bundle:
     files: Mapping[str, GraphFile] = field(default_factory=dict)
     golden: Golden | None = None
     weights: WeightsFile | None = None
+    variants: Mapping[str, Judgement] = field(default_factory=dict)
+    """What each smaller variant that was asked for is worth, those refused too."""
     format: int = FORMAT
+
+    @property
+    def sizes(self) -> tuple[str, ...]:
+        """The variants of the step that the bundle has: fp32, and smaller ones."""
+        return tuple(f.variant for name, f in self.files.items() if name == variant_file(f.variant))
 
     def facts(self) -> dict[str, Any]:
         """What a lone graph carries: everything but the files and the golden vectors."""
@@ -127,9 +170,10 @@ class Bundle:
         golden = {"golden": asdict(self.golden)} if self.golden else {}
         weights = {"weights": asdict(self.weights)} if self.weights else {}
         files = {name: asdict(file) for name, file in self.files.items()}
-        return json.dumps(
-            {**self.facts(), "files": files, **weights, **golden}, ensure_ascii=False, indent=1
-        )
+        judged = {name: asdict(judgement) for name, judgement in self.variants.items()}
+        variants = {"variants": judged} if judged else {}
+        everything = {**self.facts(), "files": files, **weights, **variants, **golden}
+        return json.dumps(everything, ensure_ascii=False, indent=1)
 
 
 def read_bundle(folder: str | Path) -> Bundle:
@@ -161,18 +205,24 @@ def read_bundle(folder: str | Path) -> Bundle:
     return bundle
 
 
-def write_bundle(folder: Path, bundle: Bundle, graphs: Mapping[str, bytes], opset: int) -> Bundle:
-    """Write `graphs` (file name to bytes) and their `bundle.json` into an existing folder.
+def variant_file(variant: str) -> str:
+    """The name of the step graph of a variant: step.onnx is fp32, step.int8.onnx is int8."""
+    return STEP if variant == FP32 else STEP.replace(".", f".{variant}.")
 
-    A file's variant is the part of its name between the dots: step.int8.onnx is int8, step.onnx
-    is fp32.
-    """
+
+def variant_of(name: str) -> str:
+    """The variant of a graph's file: what its name says between two dots."""
+    return name.split(".")[1] if name.count(".") == 2 else FP32
+
+
+def write_bundle(folder: Path, bundle: Bundle, graphs: Mapping[str, bytes], opset: int) -> Bundle:
+    """Write `graphs` (file name to bytes) and their `bundle.json` into an existing folder."""
     files = {
         name: GraphFile(
             sha256=hashlib.sha256(graph).hexdigest(),
             bytes=len(graph),
             opset=opset,
-            variant=name.split(".")[1] if name.count(".") == 2 else "fp32",
+            variant=variant_of(name),
         )
         for name, graph in graphs.items()
     }
@@ -224,6 +274,7 @@ def _from_facts(facts: dict[str, Any]) -> Bundle:
     _integer(known.get("top_k", 0), "sampling.top_k", 0, 1_000_000)
     golden = facts.get("golden")
     files = _mapping(facts, "files") if "files" in facts else {}
+    variants = _mapping(facts, "variants") if "variants" in facts else {}
     return Bundle(
         kind=cast(Kind, kind),
         vocabulary=Vocabulary(tuple(_strings(facts["vocabulary"], "vocabulary"))),
@@ -235,6 +286,7 @@ def _from_facts(facts: dict[str, Any]) -> Bundle:
         files={_file_name(name): _graph_file(file) for name, file in files.items()},
         golden=_golden(golden) if golden is not None else None,
         weights=_weights_file(facts["weights"]) if "weights" in facts else None,
+        variants={name: _judgement(each) for name, each in variants.items()},
     )
 
 
@@ -271,6 +323,17 @@ def _graph_file(facts: dict[str, Any]) -> GraphFile:
 def _weights_file(facts: dict[str, Any]) -> WeightsFile:
     (sha256,) = _strings([facts["sha256"]], "weights")
     return WeightsFile(sha256=sha256, bytes=_integer(facts["bytes"], "bytes", 1, MAX_GRAPH_BYTES))
+
+
+def _judgement(facts: dict[str, Any]) -> Judgement:
+    (judged_on,) = _strings([facts["judged_on"]], "variants")
+    characters = _integer(facts["characters"], "variants.characters", 0, 2**53)
+    figures = {
+        name: _number(facts[name], f"variants.{name}")
+        for name in Judgement.__dataclass_fields__
+        if name not in ("judged_on", "characters")
+    }
+    return Judgement(judged_on=judged_on, characters=characters, **figures)
 
 
 def _golden(facts: dict[str, Any]) -> Golden:

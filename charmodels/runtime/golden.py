@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from charmodels.runtime.bundle import Bundle
+from charmodels.runtime.bundle import FP32, Bundle
 from charmodels.runtime.errors import BundleError
 from charmodels.runtime.generation import Array, StepModel
 
@@ -12,7 +12,22 @@ GOLDEN_TOLERANCE = 1e-4
 """Of the scaled difference to the golden logits: room for another processor's rounding."""
 
 
-def golden_difference(step: StepModel, bundle: Bundle, where: str | Path) -> float:
+def golden_tolerance(bundle: Bundle, variant: str) -> float:
+    """How far the logits of a variant may be from the golden ones: as far as bundle.json says.
+
+    Raises:
+        BundleError: it says nothing of that variant.
+    """
+    if variant == FP32:
+        return GOLDEN_TOLERANCE
+    if variant not in bundle.variants:
+        raise BundleError(f"bundle.json: no figures of variant {variant}; export the run again")
+    return bundle.variants[variant].golden_tolerance
+
+
+def golden_difference(
+    step: StepModel, bundle: Bundle, where: str | Path, tolerance: float = GOLDEN_TOLERANCE
+) -> float:
     """Feed the golden tokens; the worst scaled difference to the golden logits of `where`.
 
     Raises:
@@ -27,10 +42,10 @@ def golden_difference(step: StepModel, bundle: Bundle, where: str | Path) -> flo
     for token in golden.tokens:
         logits, state = step.step(np.array([token]), state)
     worst = scaled_difference(np.array(golden.logits), logits[0])
-    if not worst <= GOLDEN_TOLERANCE:
+    if not worst <= tolerance:
         raise BundleError(
             f"{where}: its logits differ from the golden ones by {worst:.1e}; "
-            f"expected at most {GOLDEN_TOLERANCE:.0e}"
+            f"expected at most {tolerance:.0e}"
         )
     return worst
 

@@ -9,13 +9,15 @@ import numpy as np
 
 from charmodels.runtime.balance import MIX
 from charmodels.runtime.bundle import (
+    FP32,
     MAX_CHARS,
     METADATA_KEY,
     PREFILL,
-    STEP,
     Bundle,
     parse_bundle,
     read_bundle,
+    variant_file,
+    variant_of,
 )
 from charmodels.runtime.errors import BundleError, SettingError, VocabularyError
 from charmodels.runtime.generation import (
@@ -26,7 +28,7 @@ from charmodels.runtime.generation import (
     predict_ids,
     score_ids,
 )
-from charmodels.runtime.golden import golden_difference
+from charmodels.runtime.golden import golden_difference, golden_tolerance
 from charmodels.runtime.onnx_step import OnnxStep, open_session
 from charmodels.runtime.sampling import Floats
 from charmodels.runtime.sources import bundle_files
@@ -221,48 +223,55 @@ class Model:
         return limit
 
 
-def load_bundle(path: str | Path, *, trusted: bool = False) -> Model:
+def load_bundle(path: str | Path, *, variant: str = FP32, trusted: bool = False) -> Model:
     """Open a bundle for writing and scoring.
 
     `path` is its folder, a zip archive of it, hf://user/name[@revision] on Hugging Face, or a lone
-    step graph. Sizes, hashes, names and shapes are always checked. The graph's structure and its
-    golden logits are too, unless `trusted`: say so only for bundles of your own, it saves the
-    import of onnx.
+    step graph; `variant` is one of its graphs: fp32, or fp16, int8, int4 where it has them. Sizes,
+    hashes, names and shapes are always checked. The graph's structure and its golden logits are
+    too, unless `trusted`: say so only for bundles of your own, it saves the import of onnx.
 
     Raises:
-        BundleError: the bundle is missing, broken, changed, too new or unsafe.
+        BundleError: the bundle is missing, broken, changed, too new or unsafe, or has no such
+            variant.
     """
     with bundle_files(path) as files:
-        return _load(files, trusted)
+        return _load(files, variant, trusted)
 
 
-def _load(path: Path, trusted: bool) -> Model:
+def _load(path: Path, variant: str, trusted: bool) -> Model:
     if path.is_file() and path.suffix == ".onnx":
-        return _load_graph(path, trusted)
+        return _load_graph(path, variant, trusted)
     bundle = read_bundle(path)
-    prefill = path / PREFILL if PREFILL in bundle.files else None
+    graph = path / variant_file(variant)
+    if graph.name not in bundle.files:
+        raise BundleError(f"{path}: no variant {variant!r:.40}; it has {', '.join(bundle.sizes)}")
+    # A smaller variant reads a prompt by its own steps: the prompt's graph is as large as fp32.
+    prefill = path / PREFILL if PREFILL in bundle.files and variant == FP32 else None
     if trusted:
-        return Model(_open_step(path / STEP, bundle, prefill), bundle)
+        return Model(_open_step(graph, bundle, prefill), bundle)
     from charmodels.runtime.verify import verify_graph
 
-    verify_graph(path / STEP, bundle)
+    verify_graph(graph, bundle, variant)
     if prefill:
         from charmodels.runtime.verify_prefill import verify_prefill
 
         verify_prefill(prefill, bundle)
-    step = _open_step(path / STEP, bundle, prefill)
+    step = _open_step(graph, bundle, prefill)
     if bundle.golden:
-        golden_difference(step, bundle, path / STEP)
+        golden_difference(step, bundle, graph, golden_tolerance(bundle, variant))
     return Model(step, bundle)
 
 
-def _load_graph(path: Path, trusted: bool) -> Model:
+def _load_graph(path: Path, variant: str, trusted: bool) -> Model:
     """A lone .onnx: its facts come from its own metadata, so its structure is checked after."""
+    if variant not in (FP32, variant_of(path.name)):
+        raise BundleError(f"{path}: a lone graph has no variant {variant!r:.40}; load its folder")
     if not trusted:
         from charmodels.runtime.verify import read_metadata, verify_graph
 
         bundle = parse_bundle(read_metadata(path), str(path))
-        verify_graph(path, bundle)
+        verify_graph(path, bundle, variant_of(path.name))
         return Model(_open_step(path, bundle), bundle)
     session = open_session(path)
     metadata = session.get_modelmeta().custom_metadata_map

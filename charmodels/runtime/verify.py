@@ -7,13 +7,14 @@ of every value is worked out beforehand, so that a step's memory and work are kn
 """
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from charmodels.runtime.bundle import METADATA_KEY, Bundle
+from charmodels.runtime.bundle import FP32, METADATA_KEY, Bundle
 from charmodels.runtime.errors import BundleError
 from charmodels.runtime.generation import ROWS_AT_ONCE
+from charmodels.runtime.packed_products import DOMAIN, INT4, as_standard
 
 STEP_OPERATORS = frozenset(
     """
@@ -50,8 +51,8 @@ Values = Mapping[str, tuple[int, Shape]]
 """Element type, as onnx numbers them, and shape of values by their names."""
 
 
-def verify_graph(path: Path, bundle: Bundle) -> None:
-    """Check one step graph against its bundle, without running it.
+def verify_graph(path: Path, bundle: Bundle, variant: str = FP32) -> None:
+    """Check one step graph of a bundle, by its variant, without running it.
 
     Raises:
         BundleError: naming the first thing that a step graph must not hold.
@@ -59,8 +60,9 @@ def verify_graph(path: Path, bundle: Bundle) -> None:
     import onnx
 
     model = read_graph(path)
-    check_opsets(path, model)
-    check_nodes(path, model.graph.node)
+    check_opsets(path, model, {DOMAIN} if variant == INT4 else ())
+    plain = as_standard(path, model) if variant == INT4 else model
+    check_nodes(path, plain.graph.node)
     for tensor in model.graph.initializer:
         check_tensor(path, tensor)
         check_numbers(path, tensor)
@@ -69,7 +71,7 @@ def verify_graph(path: Path, bundle: Bundle) -> None:
         onnx.checker.check_model(without_weights(model), full_check=True)
     except Exception as error:  # checker and shape inference raise several types
         raise BundleError(f"{path}: not a valid graph: {_reason(error)}") from error
-    _check_sizes(path, model, bundle)
+    _check_sizes(path, plain, bundle)
 
 
 def read_metadata(path: Path) -> str:
@@ -99,13 +101,17 @@ def read_graph(path: Path) -> Any:
         raise BundleError(f"{path}: not an ONNX file ({_reason(error)})") from error
 
 
-def check_opsets(path: Path, model: Any) -> None:
-    """The standard operators alone, of an opset we know; nothing else in the model."""
+def check_opsets(path: Path, model: Any, more: Collection[str] = ()) -> None:
+    """The standard operators, of an opset we know; nothing else in the model.
+
+    Operators of the domains in `more` may be there, for another check to look at.
+    """
     if model.functions or model.graph.sparse_initializer or model.training_info:
         raise BundleError(f"{path}: holds functions, sparse tensors or training code")
-    opsets = [(entry.domain, entry.version) for entry in model.opset_import]
+    found = [(entry.domain, entry.version) for entry in model.opset_import]
+    opsets = [(domain, version) for domain, version in found if domain not in more]
     if [domain for domain, _ in opsets] != [""]:
-        raise BundleError(f"{path}: uses operator sets {opsets}; expected the standard one alone")
+        raise BundleError(f"{path}: uses operator sets {found}; expected the standard one alone")
     if opsets[0][1] not in OPSETS:
         raise BundleError(f"{path}: opset {opsets[0][1]}; expected {OPSETS[0]} to {OPSETS[-1]}")
 
