@@ -131,6 +131,12 @@ def _swapped_states(graph: onnx.ModelProto) -> None:
         each.output[:] = [swap.get(name, name) for name in each.output]
 
 
+def _past_the_table(graph: onnx.ModelProto) -> None:
+    """Every check passes, and onnxruntime stops at the first character."""
+    read = node("Gather", ["table", "wanted"], ["row"])
+    _add(graph, node("Add", ["token", "far"], ["wanted"]), read, far=np.array(2**40))
+
+
 def _external_data(graph: onnx.ModelProto) -> None:
     tensor = graph.graph.initializer[0]
     tensor.ClearField("raw_data")
@@ -178,6 +184,7 @@ HOSTILE: dict[str, Callable[[Path], Path]] = {
     "an output of another width": _graph(_lying_output),
     "nan weights": _graph(_nan_weights),
     "swapped states": _graph(_swapped_states),
+    "a look-up past its table": _graph(_past_the_table),
     "external data": _graph(_external_data),
     "truncated protobuf": _bytes(lambda data: data[: len(data) // 2]),
     "64 MB of zeros": _bytes(lambda data: bytes(64 * 2**20)),

@@ -12,8 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from charmodels.runtime import CharModelError, load_bundle
-from charmodels.runtime.bundle import STEP, read_bundle, write_bundle
+from charmodels.runtime.bundle import PREFILL, STEP, read_bundle, write_bundle
+from export.writer import export_run
 from tests.hostile import HOSTILE, MEGABYTES, SECONDS, opened
+from tests.test_parity import SHAPES, quiet, write_run_folder
 from tests.tiny import write_tiny
 
 SLACK = 5
@@ -27,6 +29,7 @@ REASONS = {
     "an output of another width": "bundle.json says",
     "nan weights": "holds nan or infinity",
     "swapped states": "differ from the golden ones",
+    "a look-up past its table": "onnxruntime cannot run the graph",
     "external data": "lies outside the file",
     "truncated protobuf": "not an ONNX file",
     "64 MB of zeros": "not an ONNX file",
@@ -99,6 +102,7 @@ def opens_or_is_refused(path: Path) -> None:
         assert len(str(error)) < 1000 + len(str(path))  # noqa: PT017
     else:
         assert len(model.generate(2, max_chars=5)) == 2
+        assert model.predict("an ana ana" if model.vocabulary.unknown("A") else "An Ana Ana")
 
 
 @pytest.fixture(scope="module")
@@ -115,6 +119,28 @@ def test_a_graph_of_other_bytes(broken: Path, names_bundle: Path, changes: Any) 
     write_bundle(broken, read_bundle(names_bundle), {STEP: graph}, 18)
     opens_or_is_refused(broken)
     opens_or_is_refused(broken / STEP)
+
+
+@pytest.fixture(scope="module", params=["lstm", "gru", "rnn"])
+def with_prefill(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bundle that reads prompts at once: by LSTM, by GRU, by Scan."""
+    folder = tmp_path_factory.mktemp("prefill")
+    write_run_folder(folder / "run", request.param, **SHAPES["1"])
+    return export_run(folder / "run", folder / "bundle", weights=False, report=quiet)
+
+
+@pytest.mark.slow
+@settings(max_examples=300)
+@given(changes=CHANGES)
+def test_a_prompt_graph_of_other_bytes(
+    with_prefill: Path, tmp_path_factory: Any, changes: Any
+) -> None:
+    bundle = read_bundle(with_prefill)
+    graphs = {name: (with_prefill / name).read_bytes() for name in bundle.files}
+    graphs[PREFILL] = changed(graphs[PREFILL], changes)
+    folder = tmp_path_factory.mktemp("broken")
+    write_bundle(folder, bundle, graphs, 18)
+    opens_or_is_refused(folder)
 
 
 @settings(max_examples=150)

@@ -7,6 +7,7 @@ import numpy as np
 from charmodels.runtime.bundle import FP32, Bundle
 from charmodels.runtime.errors import BundleError
 from charmodels.runtime.generation import Array, StepModel
+from charmodels.runtime.onnx_step import OnnxStep
 
 GOLDEN_TOLERANCE = 1e-4
 """Of the scaled difference to the golden logits: room for another processor's rounding."""
@@ -50,6 +51,28 @@ def golden_difference(
     return worst
 
 
+def prefill_difference(step: OnnxStep, bundle: Bundle, where: str | Path) -> float:
+    """Read the golden tokens at once; the worst scaled difference to what the steps come to.
+
+    Raises:
+        BundleError: logits or a state differ.
+    """
+    assert bundle.golden is not None
+    assert step.prefill is not None
+    tokens, state = np.array(bundle.golden.tokens), step.initial_state()
+    found, found_state = step.prefill.read(tokens[None], state)
+    for token in tokens:
+        logits, state = step.step(token[None], state)
+    worst = scaled_difference(logits, found)
+    for name, value in state.items():
+        worst = max(worst, scaled_difference(value, found_state[name]))
+    if not worst <= GOLDEN_TOLERANCE:
+        raise BundleError(f"{where}: does not end where the steps do (by {worst:.1e})")
+    return worst
+
+
 def scaled_difference(expected: Array, found: Array) -> float:
-    """The worst |a - b| / max(1, |a|)."""
+    """The worst |a - b| / max(1, |a|); infinite for other shapes."""
+    if expected.shape != found.shape:
+        return float("inf")
     return float((np.abs(found - expected) / np.maximum(1.0, np.abs(expected))).max())

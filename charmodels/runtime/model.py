@@ -28,7 +28,7 @@ from charmodels.runtime.generation import (
     predict_ids,
     score_ids,
 )
-from charmodels.runtime.golden import golden_difference, golden_tolerance
+from charmodels.runtime.golden import golden_difference, golden_tolerance, prefill_difference
 from charmodels.runtime.onnx_step import OnnxStep, open_session
 from charmodels.runtime.sampling import Floats
 from charmodels.runtime.sources import bundle_files
@@ -260,6 +260,8 @@ def _load(path: Path, variant: str, trusted: bool) -> Model:
     step = _open_step(graph, bundle, prefill)
     if bundle.golden:
         golden_difference(step, bundle, graph, golden_tolerance(bundle, variant))
+        if prefill:
+            prefill_difference(step, bundle, prefill)
     return Model(step, bundle)
 
 

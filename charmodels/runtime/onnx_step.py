@@ -11,7 +11,7 @@ import onnxruntime as ort
 
 from charmodels.runtime.errors import BundleError, SettingError, VocabularyError
 from charmodels.runtime.generation import Array, State
-from charmodels.runtime.prefill import PREFILL_FROM, Prefill
+from charmodels.runtime.prefill import PREFILL_FROM, Prefill, stopped
 from charmodels.runtime.sampling import Ids, Logits
 
 DTYPES: dict[str, np.dtype[np.float32] | np.dtype[np.int64]] = {
@@ -33,7 +33,7 @@ def open_session(path: Path, threads: int = 1) -> ort.InferenceSession:
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
-    options.log_severity_level = 3  # errors reach us as exceptions
+    options.log_severity_level = 4  # errors reach us as exceptions
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
         return ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
@@ -87,9 +87,13 @@ class OnnxStep:
         Raises:
             VocabularyError: an id is outside the vocabulary (onnxruntime would accept -1).
             SettingError: token and state disagree about the batch or the states' names.
+            BundleError: the graph stops over them, which no graph of ours does.
         """
         self._check(tokens, state)
-        logits, *states = self._session.run(self._outputs, {"token": tokens, **state})
+        try:
+            logits, *states = self._session.run(self._outputs, {"token": tokens, **state})
+        except Exception as error:  # onnxruntime's exceptions share no base but Exception
+            raise stopped(error) from error
         return logits, dict(zip(self.shapes, states, strict=True))
 
     def walk(self, state: State) -> "OnnxWalker":
@@ -153,7 +157,10 @@ class OnnxWalker:
     def advance(self, tokens: Ids) -> Logits:
         """Read tokens (batch,); the logits are overwritten by the next call."""
         self._token[:] = tokens
-        self._run(self._binding)
+        try:
+            self._run(self._binding)
+        except Exception as error:
+            raise stopped(error) from error
         self._now, self._next = self._next, self._now
         self._binding, self._other = self._other, self._binding
         return self._logits

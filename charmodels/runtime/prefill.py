@@ -43,9 +43,21 @@ class Prefill:
         given: Mapping[str, object] = state
         for start in range(0, tokens.shape[1], PREFILL_AT_ONCE):
             piece = np.ascontiguousarray(tokens[:, start : start + PREFILL_AT_ONCE])
-            logits, *states = self._session.run(None, {"tokens": piece, **given})
+            try:
+                logits, *states = self._session.run(None, {"tokens": piece, **given})
+            except Exception as error:  # onnxruntime's exceptions share no base but Exception
+                raise stopped(error) from error
             given = dict(zip(self._names, states, strict=True))
         return logits, dict(zip(self._names, states, strict=True))
+
+
+def stopped(error: Exception) -> BundleError:
+    """What to say when onnxruntime gives up in the middle of a graph.
+
+    One that passed its check may still look up what is not in its tables.
+    """
+    reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
+    return BundleError(f"onnxruntime cannot run the graph: {reason}; export the run again")
 
 
 def _signature(values: list[ort.NodeArg]) -> list[tuple[str, str, tuple[int | None, ...]]]:
