@@ -7,9 +7,10 @@ import numpy as np
 import onnxruntime as ort
 
 from charmodels.runtime.errors import BundleError
-from charmodels.runtime.generation import Array, StepModel, generate_ids
+from charmodels.runtime.generation import Array, StepModel
 from charmodels.runtime.model import Model
 from charmodels.runtime.onnx_step import open_session
+from charmodels.runtime.rows import generate_ids
 from charmodels.runtime.sampling import Floats, Ids, Sampling, uniforms
 from charmodels.runtime.vocabulary import BOUNDARY_ID
 

@@ -215,3 +215,24 @@ def test_a_number_depends_only_on_seed_row_and_position(seed, row, position):
 def test_a_seed_out_of_range_is_refused(seed):
     with pytest.raises(SettingError, match="seed is"):
         uniforms(seed, np.array([0]), 0, 1)
+
+
+@pytest.mark.parametrize("may_end", [False, True])
+@pytest.mark.parametrize("on_the_mark", [False, True])
+def test_many_rows_are_drawn_as_few_are(may_end, on_the_mark):
+    """Side by side they are first looked at in float32; also where a number falls on a sum."""
+    rng = np.random.default_rng(5)
+    for temperature in (1.0, 0.05, 0.8, 10.0):
+        sampling = Sampling(temperature=temperature)
+        for vocab in (2, 31, 256):
+            logits = rng.standard_normal((300, vocab)) * rng.choice([0.1, 1, 20], (300, 1))
+            logits = (logits + rng.choice([0, 40], (300, 1))).astype(np.float32)
+            uniform = rng.random(300)
+            if on_the_mark:
+                sums = weights(logits, sampling, may_end).cumsum(axis=1)
+                some = sums[np.arange(300), rng.integers(0, vocab, 300)]
+                uniform = np.clip(some / sums[:, -1] - rng.choice([0, 1e-16]), 0, 1 - 1e-16)
+            few = [
+                pick(logits[i : i + 1], uniform[i : i + 1], sampling, may_end) for i in range(300)
+            ]
+            assert (pick(logits, uniform, sampling, may_end) == np.concatenate(few)).all()

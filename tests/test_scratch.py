@@ -18,7 +18,8 @@ from charmodels.corpus.splitting import split_corpus
 from charmodels.models import CharModel, build_model
 from charmodels.models.torch_step import TorchStep
 from charmodels.runtime import load_bundle
-from charmodels.runtime.generation import State, Stream, generate_ids
+from charmodels.runtime.generation import State, Stream
+from charmodels.runtime.rows import generate_ids
 from charmodels.runtime.sampling import Sampling
 from charmodels.scratch import LSTM, RNN, Adagrad, check_gradients, lstm, rnn
 from charmodels.training.checkpoint import read_run, weights_of, write_run, write_tensors

@@ -1,7 +1,7 @@
 """The loop: state in, character out, state carried by the caller.
 
 One `StepModel` protocol for torch, onnxruntime and numpy; `Stream` writes one text character by
-character, `generate_ids` many rows at once, `score_ids` measures a given text.
+character, `score_ids` measures a given text; `charmodels.runtime.rows` writes many side by side.
 """
 
 from collections.abc import Iterator, Mapping
@@ -18,7 +18,6 @@ from charmodels.runtime.sampling import (
     Logits,
     Sampling,
     log_softmax,
-    pick,
     pick_one,
     uniforms,
 )
@@ -31,7 +30,7 @@ State = Mapping[str, Array]
 ROWS_AT_ONCE = 128
 """Rows generated side by side: wide enough for the matrix products, small enough for the cache."""
 
-_DRAWN_AHEAD = 64
+_DRAWN_AHEAD = 128
 """Random numbers are drawn this many positions at a time; they do not depend on it."""
 
 
@@ -56,6 +55,10 @@ class Walker(Protocol):
 
     def read(self, tokens: Ids) -> Logits:
         """Read tokens (time,), at least one, of a text alone; the logits (1, vocab) after them."""
+        ...
+
+    def restart(self, places: Ids, state: State) -> None:
+        """Go on from `state`, of one text, at some places (any,) of the batch."""
         ...
 
     def state(self) -> State:
@@ -88,6 +91,12 @@ class PureWalker:
         for token in tokens:
             logits = self.advance(token[None])
         return logits
+
+    def restart(self, places: Ids, state: State) -> None:
+        """In a copy of the state: others may hold it."""
+        self._state = {name: value.copy() for name, value in self._state.items()}
+        for name, value in self._state.items():
+            value[places] = state[name]
 
     def state(self) -> State:
         """The state itself: a pure step never changes it."""
@@ -172,62 +181,6 @@ class Stream(Iterator[int]):
         elif tokens:
             self._logits = self._walker.read(np.array(tokens))
         return self._logits
-
-
-def generate_ids(
-    model: StepModel,
-    beginning: Ids,
-    count: int,
-    *,
-    sampling: Sampling,
-    max_chars: int,
-    seed: int,
-    endless: bool = False,
-) -> Iterator[list[int]]:
-    """Yield `count` rows of new ids, in order; row i is what `Stream` gives for (seed, row=i)."""
-    walker = walk(model, balanced(model.initial_state(), sampling.balance))
-    logits = walker.read(np.array([BOUNDARY_ID, *beginning]))
-    first, state = logits.copy(), walker.state()
-    for start in range(0, count, ROWS_AT_ONCE):
-        rows = np.arange(start, min(start + ROWS_AT_ONCE, count))
-        yield from _generate_rows(
-            model, first, state, rows, sampling, max_chars, seed, endless, len(beginning) > 0
-        )
-
-
-def _generate_rows(
-    model: StepModel,
-    first: Logits,
-    state: State,
-    rows: Ids,
-    sampling: Sampling,
-    max_chars: int,
-    seed: int,
-    endless: bool,
-    may_end: bool,
-) -> list[list[int]]:
-    """Write all `rows` side by side; rows that have ended leave once half of them have."""
-    written: list[list[int]] = [[] for _ in rows]
-    alive = np.arange(len(rows))  # which row stands at each place of the batch
-    done = np.zeros(len(rows), dtype=bool)
-    logits = first.repeat(len(rows), axis=0)
-    walker = walk(model, {name: value.repeat(len(rows), axis=0) for name, value in state.items()})
-    for position in range(max_chars):
-        if position % _DRAWN_AHEAD == 0:
-            drawn = uniforms(seed, rows, position, _DRAWN_AHEAD)
-        uniform = drawn[alive, position % _DRAWN_AHEAD]
-        tokens = pick(logits, uniform, sampling, not endless and (may_end or position > 0))
-        done |= tokens == BOUNDARY_ID
-        for place in np.flatnonzero(~done):
-            written[alive[place]].append(int(tokens[place]))
-        if done.all() or position == max_chars - 1:
-            break
-        logits = walker.advance(tokens)
-        if 2 * done.sum() >= len(alive):
-            keep = ~done
-            logits, alive, done = logits[keep], alive[keep], done[keep]
-            walker = walk(model, {name: v[keep] for name, v in walker.state().items()})
-    return written
 
 
 def predict_ids(model: StepModel, ids: Ids, memory: Memory | None = None) -> Floats:

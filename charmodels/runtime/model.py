@@ -24,12 +24,12 @@ from charmodels.runtime.generation import (
     Memory,
     StepModel,
     Stream,
-    generate_ids,
     predict_ids,
     score_ids,
 )
 from charmodels.runtime.golden import golden_difference, golden_tolerance, prefill_difference
 from charmodels.runtime.onnx_step import OnnxStep, open_session
+from charmodels.runtime.rows import generate_ids
 from charmodels.runtime.sampling import Floats
 from charmodels.runtime.sources import bundle_files
 from charmodels.runtime.vocabulary import BOUNDARY_ID

@@ -176,6 +176,11 @@ class OnnxWalker:
                 self._now[name][:] = value
         return self._logits
 
+    def restart(self, places: Ids, state: State) -> None:
+        """Go on from `state`, of one text, at some places (any,) of the batch."""
+        for name, value in self._now.items():
+            value[places] = state[name]
+
     def state(self) -> State:
         """A copy of the state after the tokens read so far."""
         return {name: value.copy() for name, value in self._now.items()}

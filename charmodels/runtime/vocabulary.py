@@ -83,7 +83,7 @@ class Vocabulary:
 
     def decode(self, ids: Sequence[int] | Ids) -> str:
         """The text of `ids`; boundaries leave no mark."""
-        return "".join(self.symbols[index] for index in ids)
+        return "".join(map(self.symbols.__getitem__, ids))
 
     def extended(self, texts: Iterable[str]) -> "Vocabulary":
         """This vocabulary with the new characters of `texts` after it; known ids stay the same."""

@@ -11,6 +11,7 @@ from tests.benchmarks.rows import keep, machine
 NAMES = (
     "startup",
     "streaming",
+    "speed",
     "hybrid",
     "page",
     "hostile",

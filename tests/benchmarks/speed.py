@@ -1,0 +1,372 @@
+"""How near the runtime comes to what the machine can do: bytes read, characters written, prompts.
+
+Every ratio is of medians over rounds in which all take turns, so that a busy machine slows both.
+Weights are random: how quick a model is does not hang on what it learned.
+"""
+
+import shutil
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from charmodels.config import ModelConfig
+from charmodels.models import LSTM, RNN, CharModel, build_model
+from charmodels.runtime import Model, load_bundle
+from charmodels.runtime.bundle import PREFILL, STEP, Bundle, Kind, write_bundle
+from charmodels.runtime.generation import ROWS_AT_ONCE, Array, walk
+from charmodels.runtime.sampling import Sampling, pick_one, uniforms
+from charmodels.runtime.vocabulary import Vocabulary
+from charmodels.training.train import state_specs
+from export.kernels import kernels_of
+from export.prefill_graph import build_prefill_graph
+from export.step_graph import OPSET, build_step_graph
+from tests.benchmarks.rows import Row
+
+VOCAB = 60
+ROUNDS = 9
+SAMPLING = Sampling(temperature=0.8)
+NAMES, KNOWN = 100_000, 30_000
+
+State = tuple[Tensor, ...]
+Step = Callable[[Tensor, State], tuple[Tensor, State]]
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A model in torch and as a bundle with its prompt graph; and the same without."""
+
+    torch: CharModel
+    shipped: Model
+    stepping: Model
+    graph_bytes: int
+
+
+def rows() -> list[Row]:
+    """The five figures of speed; one core."""
+    torch.set_num_threads(1)
+    with torch.inference_mode():
+        return [*_large(), *_tiny(), *_names(), *_prompt()]
+
+
+@contextmanager
+def _subject(arch: str, hidden: int, embedding: int, kind: Kind = "text") -> Iterator[Subject]:
+    torch.manual_seed(0)
+    config = ModelConfig(
+        arch=arch,  # type: ignore[arg-type]
+        hidden_size=hidden,
+        embedding_size=embedding,
+        dropout=0,
+    )
+    model = build_model(VOCAB, config).eval()
+    if kind == "names":
+        with torch.no_grad():
+            model.head.bias[0] = 1.5  # fourteen characters in the mean, as towns have
+    symbols = ("", *(chr(0x61 + i) for i in range(VOCAB - 1)))
+    bundle = Bundle(
+        kind=kind,
+        vocabulary=Vocabulary(symbols),
+        states=state_specs(model),
+        sampling=SAMPLING if kind == "text" else Sampling(),
+        max_chars=1_000 if kind == "text" else 40,
+    )
+    folder = Path(tempfile.mkdtemp())
+    try:
+        with torch.inference_mode(False):
+            step = build_step_graph(model, bundle)
+            prefill = build_prefill_graph(step, bundle, kernels=kernels_of(model, step))
+        graph = step.SerializeToString()
+        write_bundle(folder, bundle, {STEP: graph}, OPSET)
+        stepping = load_bundle(folder)
+        write_bundle(folder, bundle, {STEP: graph, PREFILL: prefill.SerializeToString()}, OPSET)
+        yield Subject(model, load_bundle(folder), stepping, len(graph))
+    finally:
+        shutil.rmtree(folder)
+
+
+def _take_turns(loops: dict[str, Callable[[], object]], count: int) -> dict[str, list[float]]:
+    """Microseconds of each of `count` things a loop does, round by round; the first warms up."""
+    micros: dict[str, list[float]] = {name: [] for name in loops}
+    for number in range(ROUNDS + 1):
+        for name, loop in loops.items():
+            start = time.perf_counter()
+            loop()
+            if number:
+                micros[name].append((time.perf_counter() - start) / count * 1e6)
+    return micros
+
+
+def _ratio(slow: list[float], quick: list[float]) -> float:
+    return statistics.median(a / b for a, b in zip(slow, quick, strict=True))
+
+
+def _weights(model: CharModel) -> list[Tensor]:
+    """W_x, W_h, b and a second bias of zeros, of the only layer."""
+    layer = model.recurrences()[0]
+    assert isinstance(layer, LSTM | RNN)
+    return [weight.detach() for weight in layer.rnn.all_weights[0]]
+
+
+def _hand_cell(model: CharModel) -> Step:
+    """The recurrence as plainly and quickly as torch allows: no module calls."""
+    w_x, w_h, b, _ = _weights(model)
+    w_x, w_h, embedding = w_x.t().contiguous(), w_h.t().contiguous(), model.embedding.weight
+    head_t, head_b = model.head.weight.t().contiguous(), model.head.bias
+
+    def lstm(token: Tensor, state: State) -> tuple[Tensor, State]:
+        h, c = state
+        gates = torch.addmm(torch.addmm(b, embedding[token], w_x), h, w_h)
+        i, f, g, o = gates.chunk(4, 1)
+        c = f.sigmoid() * c + i.sigmoid() * g.tanh()
+        h = o.sigmoid() * c.tanh()
+        return torch.addmm(head_b, h, head_t), (h, c)
+
+    def rnn(token: Tensor, state: State) -> tuple[Tensor, State]:
+        h = torch.addmm(torch.addmm(b, embedding[token], w_x), state[0], w_h).tanh()
+        return torch.addmm(head_b, h, head_t), (h,)
+
+    return lstm if model.config.arch == "lstm" else rnn
+
+
+def _nn_module(model: CharModel) -> Step:
+    """torch's own module, one character a call."""
+    layer = model.recurrences()[0]
+    assert isinstance(layer, LSTM | RNN)
+    rnn = layer.rnn
+
+    def step(token: Tensor, state: State) -> tuple[Tensor, State]:
+        given = tuple(v[None] for v in state)
+        is_lstm = len(given) == 2
+        y, after = rnn(model.embedding(token)[:, None], given if is_lstm else given[0])
+        return model.head(y[:, 0]), tuple(v[0] for v in (after if is_lstm else (after,)))
+
+    return step
+
+
+def _torch_steps(step: Step, hidden: int, states: int, count: int) -> None:
+    state = tuple(torch.zeros(1, hidden) for _ in range(states))
+    token = torch.tensor([1])
+    for _ in range(count):
+        _, state = step(token, state)
+
+
+def _torch_stream(step: Step, hidden: int, states: int, count: int) -> str:
+    """The same loop and sampler as ours, around a torch step."""
+    symbols = [chr(0x61 + i) for i in range(VOCAB)]
+    drawn = uniforms(1, np.array([0]), 0, count)[0].tolist()
+    state = tuple(torch.zeros(1, hidden) for _ in range(states))
+    token, written = 0, []
+    for position in range(count):
+        logits, state = step(torch.tensor([token]), state)
+        token = pick_one(logits.numpy(), drawn[position], SAMPLING, may_end=False)
+        written.append(symbols[token])
+    return "".join(written)
+
+
+def _numpy_step(model: CharModel) -> Callable[[int], None]:
+    """The folded cell in numpy, as lean as it goes."""
+    w_x, w_h_t, b, _ = (weight.numpy() for weight in _weights(model))
+    table = model.embedding.weight.detach().numpy() @ w_x.T + b
+    w_h = np.ascontiguousarray(w_h_t.T)
+    head = np.ascontiguousarray(model.head.weight.detach().numpy().T)
+    bias, size = model.head.bias.detach().numpy(), len(w_h)
+
+    def sigmoid(x: Array) -> Array:
+        return 1 / (1 + np.exp(-x))
+
+    def lstm(count: int) -> None:
+        h = c = np.zeros(size, dtype=np.float32)
+        for _ in range(count):
+            gates = table[1] + h @ w_h
+            i, f, g, o = (gates[n * size : (n + 1) * size] for n in range(4))
+            c = sigmoid(f) * c + sigmoid(i) * np.tanh(g)
+            h = sigmoid(o) * np.tanh(c)
+            _ = h @ head + bias
+
+    def rnn(count: int) -> None:
+        h = np.zeros(size, dtype=np.float32)
+        for _ in range(count):
+            h = np.tanh(table[1] + h @ w_h)
+            _ = h @ head + bias
+
+    return lstm if model.config.arch == "lstm" else rnn
+
+
+def _compiled(step: Step) -> Step | None:
+    """torch.compile of a step, where there is a compiler for it."""
+    if not any(shutil.which(name) for name in ("g++", "clang++", "c++")):
+        return None
+    with torch.inference_mode(False):
+        return torch.compile(step, dynamic=False)  # type: ignore[no-any-return]
+
+
+def _advance(model: Model, count: int) -> Callable[[], None]:
+    walker, token = walk(model.step, model.step.initial_state()), np.array([1])
+
+    def run() -> None:
+        for _ in range(count):
+            walker.advance(token)
+
+    return run
+
+
+def _large() -> list[Row]:
+    """LSTM-1024 with embedding 256: almost nothing but the reading of its weights."""
+    count = 60
+    with _subject("lstm", 1024, 256) as subject:
+        cell, module = _hand_cell(subject.torch), _nn_module(subject.torch)
+        compiled, lean = _compiled(cell), _numpy_step(subject.torch)
+        table = VOCAB * 4 * 1024 * 4
+        weights = np.ones((subject.graph_bytes - table + 4 * 1024 * 4) // 4, dtype=np.float32)
+        loops: dict[str, Callable[[], object]] = {
+            "ours": _advance(subject.shipped, count),
+            "read": lambda: [float(weights.sum()) for _ in range(count)],
+            "cell": lambda: _torch_steps(cell, 1024, 2, count),
+            "module": lambda: _torch_steps(module, 1024, 2, count),
+            "numpy": lambda: lean(count),
+        }
+        if compiled:
+            loops["compiled"] = lambda: _torch_steps(compiled, 1024, 2, count)
+        micros = _take_turns(loops, count)
+    others = _others(micros)
+    return [
+        Row(name="LSTM-1024 step, batch 1", value=_us(micros["ours"]), unit="us", note=others),
+        Row(
+            name="plain read of its weights / step",
+            value=_ratio(micros["read"], micros["ours"]),
+            unit="x",
+            limit=0.8,
+            at_least=True,
+            note=f"{weights.nbytes / 1e6:.1f} MB summed in {_us(micros['read']):.0f} us",
+        ),
+        Row(
+            name="torch hand cell / step, LSTM-1024",
+            value=_ratio(micros["cell"], micros["ours"]),
+            unit="x",
+            limit=2.0,
+            at_least=True,
+            note=f"nn.LSTM {_ratio(micros['module'], micros['ours']):.1f}x",
+        ),
+    ]
+
+
+def _us(micros: list[float]) -> float:
+    return statistics.median(micros)
+
+
+def _others(micros: dict[str, list[float]]) -> str:
+    names = {"cell": "torch hand cell", "module": "torch module", "compiled": "torch.compile"}
+    names |= {"numpy": "numpy", "step": "step alone"}
+    found = [f"{names[name]} {_us(v):.1f}" for name, v in micros.items() if name in names]
+    return ", ".join(found) + " us" + ("" if "compiled" in micros else "; no compiler here")
+
+
+def _tiny() -> list[Row]:
+    """RNN-25, one stream with its sampler: what a character costs besides arithmetic."""
+    count = 2_000
+    with _subject("rnn", 25, 25) as subject:
+        cell, module = _hand_cell(subject.torch), _nn_module(subject.torch)
+        compiled, lean = _compiled(cell), _numpy_step(subject.torch)
+        ours = subject.shipped
+        loops: dict[str, Callable[[], object]] = {
+            "ours": lambda: sum(1 for _ in ours.stream("", seed=1, max_chars=count)),
+            "step": _advance(ours, count),
+            "cell": lambda: _torch_stream(cell, 25, 1, count),
+            "module": lambda: _torch_stream(module, 25, 1, count),
+            "numpy": lambda: lean(count),
+        }
+        if compiled:
+            loops["compiled"] = lambda: _torch_stream(compiled, 25, 1, count)
+        micros = _take_turns(loops, count)
+    return [
+        Row(
+            name="RNN-25 stream with sampling",
+            value=1e6 / _us(micros["ours"]),
+            unit="characters/s",
+            limit=40_000,
+            at_least=True,
+            note=f"{_us(micros['ours']):.1f} us; numpy and step without sampler: {_others(micros)}",
+        ),
+        Row(
+            name="torch hand cell and sampler / stream, RNN-25",
+            value=_ratio(micros["cell"], micros["ours"]),
+            unit="x",
+            limit=3.0,
+            at_least=True,
+        ),
+    ]
+
+
+def _names() -> list[Row]:
+    """A hundred thousand names, only those that are new and came once."""
+    with _subject("lstm", 128, 64, "names") as subject:
+        model = subject.shipped
+        known = set(model.generate(KNOWN, seed=99))
+        walker = walk(model.step, model.step.initial_state(ROWS_AT_ONCE))
+        tokens = np.arange(ROWS_AT_ONCE) % VOCAB
+        rates: list[float] = []
+        steps: list[float] = []
+        count = NAMES // 10
+        for part in range(10):
+            start = time.perf_counter()
+            accepted, seen = 0, set(known)
+            for name in model.generate_each(count, seed=part):
+                if name not in seen:
+                    seen.add(name)
+                    accepted += len(name)
+            rates.append(accepted / (time.perf_counter() - start))
+            start = time.perf_counter()
+            for _ in range(300):
+                walker.advance(tokens)
+            steps.append(300 * ROWS_AT_ONCE / (time.perf_counter() - start))
+            share = (len(seen) - len(known)) / count
+    rate = statistics.median(rates)
+    return [
+        Row(
+            name="100,000 names, LSTM-128, new and unique",
+            value=rate,
+            unit="accepted characters/s",
+            limit=200_000,
+            at_least=True,
+            note=f"{share:.1%} of the names accepted, {KNOWN:,} in the list",
+        ),
+        Row(
+            name="accepted characters / characters of the bare step",
+            value=statistics.median(a / b for a, b in zip(rates, steps, strict=True)),
+            unit="x",
+            limit=0.8,
+            at_least=True,
+            note=f"bare step, batch {ROWS_AT_ONCE}: {statistics.median(steps):,.0f} characters/s",
+        ),
+    ]
+
+
+def _prompt() -> list[Row]:
+    """A prompt of 500 characters before the first character comes."""
+    prompt = "".join(chr(0x61 + n) for n in np.random.default_rng(0).integers(0, VOCAB - 1, 500))
+    with _subject("lstm", 128, 64) as subject:
+        quick, stepping = subject.shipped, subject.stepping
+        micros = _take_turns(
+            {
+                "quick": lambda: next(quick.stream(prompt, seed=1)),
+                "steps": lambda: next(stepping.stream(prompt, seed=1)),
+            },
+            1,
+        )
+    return [
+        Row(
+            name="500-character prompt, LSTM-128: steps / prefill",
+            value=_ratio(micros["steps"], micros["quick"]),
+            unit="x",
+            limit=3.0,
+            at_least=True,
+            note=f"{_us(micros['steps']) / 1e3:.2f} ms and {_us(micros['quick']) / 1e3:.2f} ms",
+        )
+    ]
