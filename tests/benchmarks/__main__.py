@@ -27,6 +27,7 @@ NAMES = (
     "reach",
     "ngram",
     "gpu",
+    "variants",
 )
 
 
