@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from charmodels.runtime import BundleError, Model, load_bundle
-from charmodels.runtime.bundle import STEP, sha256_of
+from charmodels.runtime.bundle import STEP, sha256_of, variant_file
 from charmodels.runtime.vocabulary import BOUNDARY_ID
 from demo.chat import Refusal
 from demo.words import WORDS, Language, say, whole
@@ -210,12 +210,28 @@ class Speaker:
             say(language, "card.bits.help"),
             novel is not None and say(language, "card.novel", share=f"{100 * novel:.0f}"),
             spelled is not None and say(language, "card.spelled", share=f"{100 * spelled:.0f}"),
+            *self._variants(language),
             data and f"{say(language, 'card.data')}: {data}",
             _fact(provenance.get("credit"), language),
             licence and f"{say(language, 'card.licence')}: {licence}",
         ]
         told = "".join(f"<p>{_escaped(line)}</p>" for line in lines if line)
         return f"<details><summary>{say(language, 'card.more')}</summary>{told}</details>"
+
+    def _variants(self, language: Language) -> list[str]:
+        """The smaller graphs that the bundle has beside the one that speaks."""
+        bundle = self.model.bundle
+        kept = {name: bundle.variants[name] for name in bundle.sizes if name in bundle.variants}
+        return [
+            say(
+                language,
+                "card.variant",
+                name=name,
+                size=size_said(language, bundle.files[variant_file(name)].bytes),
+                nats=f"{judged.nats_change:+.4f}",
+            )
+            for name, judged in kept.items()
+        ]
 
 
 def open_shelf(own: Sequence[Path] = (), shipped: Path = SHIPPED) -> list[Speaker]:

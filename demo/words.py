@@ -62,6 +62,10 @@ WORDS: dict[str, dict[Language, str]] = {
         "en": "Its n-gram spells out {share}% of the list it learned from: whoever has the model "
         "can tell which names are in it.",
     },
+    "card.variant": {
+        "es": "También como {name}: {size}; cada carácter le cuesta {nats} nats más.",
+        "en": "Also as {name}: {size}; each character costs it {nats} nats more.",
+    },
     "card.data": {"es": "Datos", "en": "Data"},
     "card.licence": {"es": "Licencia", "en": "Licence"},
     "card.more": {"es": "Más sobre este modelo", "en": "More about this model"},

@@ -102,7 +102,17 @@ def benchmarks_table() -> str:
     """The newest row of every benchmark that must reach something."""
     lines = ["| what | measured | must reach | beside |", "|---|---|---|---|"]
     machines = set()
-    measured = ("salts", "scratch", "table", "streaming", "hybrid", "training", "page", "hostile")
+    measured = (
+        "salts",
+        "scratch",
+        "table",
+        "streaming",
+        "hybrid",
+        "training",
+        "page",
+        "hostile",
+        "variants",
+    )
     for name in (*measured, "startup"):
         path = RESULTS / f"{name}.jsonl"
         if not path.is_file():
@@ -123,6 +133,20 @@ def benchmarks_table() -> str:
                 f"| {row['name']} | {value} {row['unit']} | {sign} {limit} | {row['note']} |"
             )
     return "\n".join([*lines, "", f"Machine: 2 cores of {'; '.join(sorted(machines))}."])
+
+
+def variants_table() -> str:
+    """The smaller steps of the large model and of the default, from the newest rows."""
+    lines = [
+        "| model and variant | of fp32's bytes | KL, change, agreement, speed |",
+        "|---|---|---|",
+    ]
+    entries = (RESULTS / "variants.jsonl").read_text(encoding="utf-8").splitlines()
+    for row in json.loads(entries[-1])["rows"]:
+        shown = row["name"].startswith(("LSTM 1024", "default"))
+        if shown and row["unit"] == "of fp32's bytes":
+            lines.append(f"| {row['name']} | {row['value']:.2f} | {row['note']} |")
+    return "\n".join(lines)
 
 
 def notebook_rows() -> dict[str, dict[str, Any]]:
@@ -297,6 +321,7 @@ def blocks() -> dict[str, str]:
         "equal": equal_table(),
         "notebooks": notebooks_table(),
         "benchmarks": benchmarks_table(),
+        "variants": variants_table(),
         "examples": examples(),
     }
 

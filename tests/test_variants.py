@@ -21,7 +21,9 @@ from charmodels.runtime.onnx_step import OnnxStep, open_session
 from charmodels.runtime.sampling import Ids, Logits, log_softmax
 from charmodels.training.checkpoint import read_run
 from charmodels.training.train import reopen_corpus
+from demo.shelf import open_shelf
 from export.check import check_bundle
+from export.neighbours.hub import hub_card
 from export.variants import VARIANTS, make
 from export.variants.half import with_half_weights
 from export.variants.held_out import ENOUGH, NOTHING, HeldOut, Piece, held_out
@@ -259,6 +261,19 @@ def test_a_variant_writes_and_checks(
     assert capsys.readouterr().out == expected + "\n"
     assert charmodels.__main__.main([*words, "int9"]) == 1
     assert "it has fp32, fp16, int8, int4" in capsys.readouterr().err
+
+
+def test_both_cards_show_the_variants(shipped: tuple[Path, list[str]]) -> None:
+    folder, _ = shipped
+    bundle = read_bundle(folder)
+    (speaker,) = open_shelf([folder], folder / "none")
+    page, hub = speaker.card("en"), hub_card(bundle, "mine")
+    for name in ALL:
+        size = bundle.files[variant_file(name)].bytes
+        assert f"Also as {name}: {size / 1e3:.0f} kB" in page
+        assert f"| {name} | {size / 1e6:.2f} | {bundle.variants[name].kl:.1e} |" in hub
+    refused = replace(bundle, files={STEP: bundle.files[STEP]})
+    assert "## Variants" not in hub_card(refused, "mine")
 
 
 def test_rows_of_int8_are_those_of_each_text_alone(shipped: tuple[Path, list[str]]) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from charmodels.runtime.bundle import WEIGHTS, Bundle, read_bundle
+from charmodels.runtime.bundle import WEIGHTS, Bundle, read_bundle, variant_file
 
 CARD = "README.md"
 
@@ -74,6 +74,7 @@ def _body(bundle: Bundle, name: str, title: str, about: Mapping[str, str]) -> It
     yield ""
     yield from _figures(bundle)
     yield ""
+    yield from _variants(bundle)
     yield "## What it copies"
     yield ""
     yield from _copying(bundle)
@@ -110,6 +111,31 @@ def _figures(bundle: Bundle) -> Iterator[str]:
     yield "|---|---|"
     for words, value in known.items():
         yield f"| {words} | {value} |"
+
+
+def _variants(bundle: Bundle) -> Iterator[str]:
+    """The smaller graphs beside the one in fp32; nothing where there are none."""
+    kept = [name for name in bundle.sizes if name in bundle.variants]
+    if not kept:
+        return
+    first = bundle.variants[kept[0]]
+    yield "## Variants"
+    yield ""
+    yield f"Beside fp32 on {first.characters:,} characters of {_line(first.judged_on)}:"
+    yield ""
+    yield (
+        "| variant | MB | KL divergence, nats | change, nats/character | same likeliest "
+        "| speed at batch 1 |"
+    )
+    yield "|---|---|---|---|---|---|"
+    for name in kept:
+        judged, size = bundle.variants[name], bundle.files[variant_file(name)].bytes
+        yield (
+            f"| {name} | {size / 1e6:.2f} | {judged.kl:.1e} "
+            f"| {judged.nats_change:+.5f} ± {judged.nats_change_error:.5f} "
+            f"| {judged.greedy_agreement:.1%} | {judged.speed:.2f} x |"
+        )
+    yield ""
 
 
 def _copying(bundle: Bundle) -> Iterator[str]:
