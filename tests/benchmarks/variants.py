@@ -19,6 +19,7 @@ from onnxruntime.quantization import QuantType, quantize_dynamic
 
 from charmodels.models import MODELS
 from charmodels.runtime.bundle import STEP, variant_file
+from charmodels.runtime.errors import BundleError
 from charmodels.runtime.generation import StepModel
 from charmodels.runtime.onnx_step import OnnxStep, open_session
 from charmodels.training.checkpoint import read_run
@@ -32,8 +33,8 @@ LARGE = (Path("runs/notebooks/seed-prose"), Path("runs/variants/seed-prose"))
 SPEEDS = {"int8": 2.5, "int4": 3.5}
 """Times fp32's steps a second at batch 1."""
 
-SMALL = ("--hidden-size", "128", "--embedding-size", "64", "--max-seconds", "10")
-BLOCK = ("--block", "--hidden-size", "96", "--embedding-size", "96", "--max-seconds", "15")
+SMALL = ("--hidden-size", "128", "--embedding-size", "64", "--max-seconds", "6")
+BLOCK = ("--block", "--hidden-size", "96", "--embedding-size", "96", "--max-seconds", "8")
 STOCK = "onnxruntime's quantiser"
 
 
@@ -44,7 +45,7 @@ def rows() -> list[Row]:
         needs_block = arch in ("gated_deltanet", "transformer")
         size = BLOCK if needs_block else SMALL
         found += _small(arch, ("--arch", arch, "--ngram", "none", *size))
-    return found + _small("default with n-gram", ("--max-seconds", "30"))
+    return found + _small("default with n-gram", ("--max-seconds", "20"))
 
 
 def _large() -> list[Row]:
@@ -120,7 +121,14 @@ def _engines(
             paths[name] = Path(folder) / variant_file(name)
             paths[name].write_bytes(make(step).SerializeToString())
         paths[STOCK] = _quantise_stock(step, Path(folder))
-        engines: dict[str, StepModel] = {n: OnnxStep(open_session(p)) for n, p in paths.items()}
+        engines: dict[str, StepModel] = {}
+        for name, path in paths.items():
+            try:
+                engines[name] = OnnxStep(open_session(path))
+            except BundleError as error:
+                if name != STOCK:
+                    raise
+                print(f"  {run}: {STOCK} made what onnxruntime does not open: {error}")
         others = {name: engine for name, engine in engines.items() if name != "fp32"}
         text = held_out(read_run(run), engines["fp32"])
         likeness = compare_on(text, engines["fp32"], others)
