@@ -196,7 +196,16 @@ def names_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def text_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A network of many products."""
     folder = tmp_path_factory.mktemp("text")
-    return train(write_text(folder), folder / "run", "--kind", "text", "--arch", "resgru", "--max-steps", "60")
+    return train(
+        write_text(folder),
+        folder / "run",
+        "--kind",
+        "text",
+        "--arch",
+        "resgru",
+        "--max-steps",
+        "60",
+    )
 
 
 def train(corpus: Path, out: Path, *more: str) -> Path:
