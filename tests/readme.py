@@ -107,6 +107,7 @@ def benchmarks_table() -> str:
         "scratch",
         "table",
         "streaming",
+        "speed",
         "hybrid",
         "training",
         "page",

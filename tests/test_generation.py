@@ -170,12 +170,12 @@ def test_string_i_is_the_stream_of_row_i(kind, request):
 
 
 def test_strings_do_not_depend_on_how_many_are_asked_for(names_model):
-    """300 rows: where a name ends the next begins, and at last the batch is thinned out."""
-    many = names_model.generate(300, seed=2)
-    assert 2 * ROWS_AT_ONCE < 300
+    """600 rows: where a name ends the next begins, and at last the batch is thinned out."""
+    many = names_model.generate(600, seed=2)
+    assert 2 * ROWS_AT_ONCE < 600
     assert many[:5] == names_model.generate(5, seed=2)
     assert many[0] == names_model.generate(1, seed=2)[0]
-    assert many == ["".join(names_model.stream(seed=2, row=row)) for row in range(300)]
+    assert many == ["".join(names_model.stream(seed=2, row=row)) for row in range(600)]
     lengths = {len(name) for name in many}
     assert 0 not in lengths
     assert len(lengths) > 5, "names should end at different places, or nothing was thinned out"

@@ -298,7 +298,7 @@ def test_a_batch_frozen_inside_is_refused(graph, tmp_path, monkeypatch):
         len(graph.graph.node) - 1, node("Reshape", ["next_h_0", "one"], ["flat"])
     )
     add(graph, one=np.array([1, 16]))
-    assert "logits comes out as (1, 31); expected (128, 31)" in refusal(
+    assert "logits comes out as (1, 31); expected (256, 31)" in refusal(
         graph, tmp_path, monkeypatch
     )
 

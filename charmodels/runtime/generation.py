@@ -27,8 +27,9 @@ Array = npt.NDArray[Any]
 State = Mapping[str, Array]
 """Memory: names to arrays, batch on axis 0, float32 or integer, zero at the start of a text."""
 
-ROWS_AT_ONCE = 128
-"""Rows generated side by side: wide enough for the matrix products, small enough for the cache."""
+ROWS_AT_ONCE = 256
+"""Rows generated side by side: wide enough for the matrix products and for what is done once a
+step, small enough for the cache."""
 
 _DRAWN_AHEAD = 128
 """Random numbers are drawn this many positions at a time; they do not depend on it."""

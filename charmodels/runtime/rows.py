@@ -102,19 +102,12 @@ class _Places:
             self._ids = np.concatenate([self._ids, np.empty_like(self._ids)], axis=1)
         self._ids[places, length] = tokens
         self.token[places], self.length[places] = tokens, length + 1
-        is_end = tokens == BOUNDARY_ID
-        is_over = is_end | (length + 1 == self._max_chars)
-        if not is_over.any():
-            return {}
-        over = places[is_over]
+        over = np.flatnonzero((tokens == BOUNDARY_ID) | (length == self._max_chars - 1))
+        ends = (length[over] + (tokens[over] != BOUNDARY_ID)).tolist()
+        over = places[over]
         self._is_busy[over] = False
-        lengths = (length + 1 - is_end)[is_over]
-        return {
-            row: self._ids[place, :end].tolist()
-            for row, place, end in zip(
-                self.row[over].tolist(), over.tolist(), lengths.tolist(), strict=True
-            )
-        }
+        at = zip(self.row[over].tolist(), over.tolist(), ends, strict=True)
+        return {row: self._ids[place, :end].tolist() for row, place, end in at}
 
     def only(self, places: Ids) -> "_Places":
         """These places as a batch of their own."""
