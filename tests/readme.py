@@ -108,6 +108,7 @@ def benchmarks_table() -> str:
         "table",
         "streaming",
         "speed",
+        "export",
         "hybrid",
         "training",
         "page",

@@ -12,6 +12,7 @@ NAMES = (
     "startup",
     "streaming",
     "speed",
+    "export",
     "hybrid",
     "page",
     "hostile",

@@ -244,7 +244,7 @@ def _large() -> list[Row]:
             unit="x",
             limit=0.8,
             at_least=True,
-            note=f"{weights.nbytes / 1e6:.1f} MB by a dot product with itself, {_us(micros['read']):.0f} us",
+            note=f"{weights.nbytes / 1e6:.1f} MB times itself in {_us(micros['read']):.0f} us",
         ),
         Row(
             name="torch hand cell / step, LSTM-1024",
