@@ -4,7 +4,7 @@ the greedy text. The README's Python and JavaScript are two of them, as they sta
 
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import cache, partial
@@ -20,9 +20,9 @@ from onnx import numpy_helper
 from charmodels.models import MODELS
 from charmodels.runtime import load_bundle
 from charmodels.runtime.bundle import STEP, read_bundle, write_bundle
+from charmodels.runtime.sampling import log_softmax
 from export.parity import TOLERANCE, written_tokens
-from export.step_graph import OPSET
-from export.variants import VARIANTS
+from export.variants import LIMITS, VARIANTS
 from export.writer import export_run
 from tests.browser import complaints, open_browser
 from tests.engines import ENGINES, GREEDY, ROOT, Spoken, has_web, ours
@@ -52,29 +52,19 @@ def scaled(a: Spoken, b: Spoken) -> float:
     return float((np.abs(a.logits - b.logits) / np.maximum(1, np.abs(a.logits))).max())
 
 
-def agree(name: str, folder: Path, tolerance: float = TOLERANCE) -> None:
+def divergence(a: Spoken, b: Spoken) -> float:
+    """Mean KL divergence of b's chances from a's, nats a character."""
+    p, q = log_softmax(a.logits), log_softmax(b.logits)
+    return float((np.exp(p) * (p - q)).sum(axis=1).mean())
+
+
+def agree(name: str, folder: Path) -> None:
     tokens, expected = walked(folder)
     found = ENGINES[name](folder, tokens)
     worst = scaled(expected, found)
-    assert worst <= tolerance, f"{name}, {folder.name}: logits differ by {worst:.1e}, scaled"
+    assert worst <= TOLERANCE, f"{name}, {folder.name}: logits differ by {worst:.1e}, scaled"
     assert found.text == expected.text
     assert found.text
-
-
-ROUNDED = 0.1
-"""int8 rounds the step's numbers: where one stands between two bytes, a runtime's own rounding of
-float32 decides, and the logits move by as much as int8 moves them anyway."""
-
-
-@pytest.mark.parametrize("variant", ["fp16", "int8"])
-@pytest.mark.parametrize("name", ENGINES)
-def test_a_smaller_variant_speaks_the_same(name: str, variant: str, tmp_path: Path) -> None:
-    """The network alone: with an n-gram tract cannot return the contexts, see below."""
-    shipped = SHIPPED / KINDS["names, network alone"]
-    bundle, step = read_bundle(shipped), onnx.load(shipped / STEP)
-    graphs = {STEP: VARIANTS[variant](step).SerializeToString()}
-    write_bundle(tmp_path, replace(bundle, golden=None, weights=None), graphs, OPSET)
-    agree(name, tmp_path, ROUNDED if variant == "int8" else TOLERANCE)
 
 
 @pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
@@ -84,6 +74,56 @@ def test_a_shipped_bundle_speaks_the_same(name: str, kind: str) -> None:
         tract_cannot_return_contexts(SHIPPED / kind)
     else:
         agree(name, SHIPPED / kind)
+
+
+@pytest.fixture(scope="module")
+def smaller(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, str], Path]:
+    """A shipped bundle whose step is one of its smaller variants, made once."""
+    base = tmp_path_factory.mktemp("smaller")
+
+    def make(name: str, variant: str) -> Path:
+        folder = base / f"{name}-{variant}"
+        if not folder.exists():
+            folder.mkdir()
+            graph = VARIANTS[variant](onnx.load(str(SHIPPED / name / STEP)))
+            bundle = replace(read_bundle(SHIPPED / name), weights=None, golden=None)
+            write_bundle(folder, bundle, {STEP: graph.SerializeToString()}, 18)
+        return folder
+
+    return make
+
+
+QUICK = "dinosaurs"
+"""The others' smaller variants take a minute together."""
+
+SMALLER = [
+    pytest.param(engine, kind, marks=[] if kind == QUICK else pytest.mark.slow)
+    for engine in ENGINES
+    for kind in KINDS.values()
+    if engine != "tract" or kind == QUICK  # see tract_cannot_return_contexts
+]
+
+
+@pytest.mark.parametrize(("name", "kind"), SMALLER)
+def test_its_fp16_speaks_the_same(
+    name: str, kind: str, smaller: Callable[[str, str], Path]
+) -> None:
+    """Weights are stored in float16 and widened, so that the tolerance is that of fp32."""
+    agree(name, smaller(kind, "fp16"))
+
+
+@pytest.mark.parametrize(("name", "kind"), SMALLER)
+def test_its_int8_speaks_as_nearly_as_rounding_lets_it(
+    name: str, kind: str, smaller: Callable[[str, str], Path]
+) -> None:
+    """Each step rounds its activations to 8 bits: a last bit of difference between two runtimes
+    may round one of them the other way, which the memory then carries. So not the tolerance of
+    fp32, but a divergence far below what int8 itself may cost; and the same greedy text."""
+    folder = smaller(kind, "int8")
+    tokens, expected = walked(folder)
+    found = ENGINES[name](folder, tokens)
+    assert found.text == expected.text
+    assert divergence(expected, found) <= LIMITS["int8"] / 10
 
 
 def tract_cannot_return_contexts(folder: Path) -> None:
