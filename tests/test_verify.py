@@ -469,6 +469,15 @@ def test_a_division_that_could_kill_the_process_is_refused(
     assert "divides integers by" in refusal(graph, tmp_path, monkeypatch)
 
 
+@pytest.mark.parametrize("count", [0, 1, 3, 5, -1, 2**62])
+def test_a_split_into_other_outputs_than_it_has_is_refused(graph, tmp_path, monkeypatch, count):
+    """onnx's shape inference would write past its own list, and end the whole page."""
+    split = next(each for each in graph.graph.node if each.op_type == "Split")
+    split.attribute[-1].i = count
+    assert split.attribute[-1].name == "num_outputs"
+    assert "it has other outputs" in refusal(graph, tmp_path, monkeypatch)
+
+
 # --- files ---
 
 

@@ -128,6 +128,11 @@ def check_nodes(path: Path, nodes: Sequence[Any], allowed: frozenset[str] = STEP
             operator = f"{node.domain}.{node.op_type}".lstrip(".")[:60]
             raise BundleError(f"{path}: operator {operator!r} is not allowed in a step")
         for attribute in node.attribute:
+            if attribute.name == "num_outputs" and attribute.i != len(node.output):
+                # onnx's shape inference believes it, and ends the process.
+                raise BundleError(
+                    f"{path}: {node.op_type} into {attribute.i}; it has other outputs"
+                )
             if attribute.HasField("g") or attribute.graphs:
                 raise BundleError(f"{path}: {node.op_type} holds a subgraph")
             if attribute.type == AttributeProto.TENSOR:
