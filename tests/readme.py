@@ -137,6 +137,20 @@ def benchmarks_table() -> str:
     return "\n".join([*lines, "", f"Machine: 2 cores of {'; '.join(sorted(machines))}."])
 
 
+def variants_table() -> str:
+    """The smaller steps of the large model and of the default, from the newest rows."""
+    lines = [
+        "| model and variant | of fp32's bytes | KL, change, agreement, speed |",
+        "|---|---|---|",
+    ]
+    entries = (RESULTS / "variants.jsonl").read_text(encoding="utf-8").splitlines()
+    for row in json.loads(entries[-1])["rows"]:
+        shown = row["name"].startswith(("LSTM 1024", "default"))
+        if shown and row["unit"] == "of fp32's bytes":
+            lines.append(f"| {row['name']} | {row['value']:.2f} | {row['note']} |")
+    return "\n".join(lines)
+
+
 def notebook_rows() -> dict[str, dict[str, Any]]:
     """The newest figures of the five notebooks, by row name."""
     lines = (RESULTS / "notebooks.jsonl").read_text(encoding="utf-8").splitlines()
@@ -309,6 +323,7 @@ def blocks() -> dict[str, str]:
         "equal": equal_table(),
         "notebooks": notebooks_table(),
         "benchmarks": benchmarks_table(),
+        "variants": variants_table(),
         "examples": examples(),
     }
 
