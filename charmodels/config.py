@@ -115,6 +115,9 @@ class TrainConfig:
     reset: float = 0.01
     """Chance that a text stream forgets at the start of a window, so that the model also learns
     to begin."""
+    weight_dropout: float = 0.0
+    """Share of the recurrent matrices' numbers hidden at random in each step, against learning a
+    short list by heart; rnn, gru and lstm have such matrices."""
     weight_power: float = 0.0
     """How much a count matters: a name is drawn with chance count ** power; 0 draws every
     distinct name once an epoch, 1 follows the counts."""
@@ -122,6 +125,9 @@ class TrainConfig:
     """How often the validation part is read during a run."""
     patience: int = 6
     """Stop after this many validations without a better one."""
+    read_all: float = 0.0
+    """Share of the steps, the last ones, that also learn from the validation part: by then all that
+    it chooses is chosen. A run that is past its best by then goes on without."""
     seed: int = 0
     """Of weights, order and dropout."""
     device: Device = "auto"
@@ -170,6 +176,13 @@ class TrainConfig:
         _require(0 <= self.reset < 1, f"reset is {self.reset}; expected 0 up to 1")
         _require(0 <= self.warmup <= 1, f"warmup is {self.warmup}; expected 0 to 1")
         _require(0 <= self.beta2 < 1, f"beta2 is {self.beta2}; expected 0 up to 1")
+        hidden = self.weight_dropout
+        _require(0 <= hidden < 1, f"weight-dropout is {hidden}; expected 0 up to 1")
+        _require(0 <= self.read_all < 1, f"read-all is {self.read_all}; expected 0 up to 1")
+        _require(
+            not (self.read_all and self.weight_power),
+            f"read-all is {self.read_all}; with weight-power it can only be 0",
+        )
         _require(self.weight_decay >= 0, f"weight-decay is {self.weight_decay}; expected 0 or more")
         _require(
             0 <= self.weight_power <= 1, f"weight-power is {self.weight_power}; expected 0 to 1"

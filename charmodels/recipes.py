@@ -28,13 +28,13 @@ SHORT_LIST = Recipe(
     purpose="the default for a list of up to 4,000 names: much dropout, many passes",
     dataset=None,
     model=ModelConfig(hidden_size=160, dropout=0.5),
-    training=TrainConfig(learning_rate=1.6e-2, max_epochs=60, ngram="auto"),
+    training=TrainConfig(learning_rate=1.6e-2, max_epochs=60, ngram="auto", read_all=0.3),
 )
 LIST = Recipe(
     purpose="the default for a list of up to 20,000 names: dropout against learning by heart",
     dataset=None,
     model=ModelConfig(hidden_size=176, dropout=0.4),
-    training=TrainConfig(learning_rate=1.2e-2, max_epochs=40, ngram="auto"),
+    training=TrainConfig(learning_rate=1.2e-2, max_epochs=40, ngram="auto", read_all=0.3),
 )
 LONG_LIST = Recipe(
     purpose="the default for a longer list: less dropout, for there is more to learn than to keep",
@@ -198,7 +198,9 @@ RECIPES: dict[str, Recipe] = {
         lowercase=True,
         model=LIST.model,
         # An n-gram would count every name once, however common.
-        training=replace(LIST.training, weight_power=0.25, max_seconds=120, ngram="none"),
+        training=replace(
+            LIST.training, weight_power=0.25, max_seconds=120, ngram="none", read_all=0.0
+        ),
     ),
     "bench-names": Recipe(
         purpose="benchmark: makemore's names, at most 200,000 parameters",

@@ -100,8 +100,8 @@ BY_NUMPY = ("--engine", "numpy", "--hidden-size", "24", "--patience", "99")
 @pytest.mark.parametrize(
     "budget",
     [
-        ("--max-steps", "250", *TINY),
-        ("--max-seconds", "3", *TINY),
+        ("--max-steps", "250", *TINY, "--read-all", "0.4"),
+        ("--max-seconds", "3", *TINY, "--weight-dropout", "0.2"),
         ("--max-steps", "4000", *BY_NUMPY),
     ],
     ids=["steps", "seconds", "numpy"],

@@ -45,8 +45,8 @@ def measure(
 ) -> dict[str, Any]:
     """Likelihood and first guesses on the test part, n-grams' beside, and novelty of samples.
 
-    What a sample may have been copied from is what the model has read: the training part, and of a
-    model with an n-gram the validation part too.
+    What a sample may have been copied from is what the model has read: the training part, and the
+    validation part where its n-gram counted that too, or its last steps learned from it.
 
     With `window`, also how often the first guess after so many characters is right. `samples` are
     those of `draw_samples`, for a caller who has them already.
@@ -61,11 +61,16 @@ def measure(
     windows = {} if window is None else measure_windows(model, split, window)
     drawn = draw_samples(model) if samples is None else samples
     known = split.train
-    if model.has_ngram:  # the n-gram counted the validation part too
+    if has_read_validation(model):
         known = (*split.train, *split.validation)
         known = ("".join(known),) if model.endless else known
     of_kind = _measure_text if model.endless else _measure_names
     return of_kind(model, split, known, drawn) | windows | measure_balance(model, split, known)
+
+
+def has_read_validation(model: Model) -> bool:
+    """Whether the validation part was read in the end, when it had nothing more to choose."""
+    return model.has_ngram or model.bundle.metrics.get("read_all") is True
 
 
 def _measure_names(
@@ -134,8 +139,8 @@ def read_along(model: Model, text: str) -> tuple[Floats, npt.NDArray[np.bool_]]:
 def _measure_counted(model: Model, split: Split) -> dict[str, Any]:
     """What the same records cost models that only count: a bigram, and the n-gram of best order.
 
-    The order is chosen on the validation part; beside a model whose own n-gram counted that part
-    too, both then count it. None where there is none to choose on, and for a bigram whose table
+    The order is chosen on the validation part; beside a model that has read that part in the end,
+    both then count it. None where there is none to choose on, and for a bigram whose table
     would be too large.
     """
     # Another corpus than the model's own may hold characters that the model never saw.
@@ -149,7 +154,7 @@ def _measure_counted(model: Model, split: Split) -> dict[str, Any]:
     if validation:
         counts = count(train, vocab, order=MAX_ORDER, endless=endless)
         ngram = smooth_best(counts, validation, endless=endless)
-        if model.has_ngram:
+        if has_read_validation(model):
             train = [*train, *validation]
             train = [np.concatenate(train)] if endless else train
             order = ngram.order

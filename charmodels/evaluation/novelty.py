@@ -36,8 +36,8 @@ class NameNovelty:
     unique_share: float
     """Distinct samples among all samples."""
     novel_share: float
-    """Samples that are not in what the model has read: the training part, of a model with an n-gram
-    also the validation part."""
+    """Samples that are not in what the model has read: the training part, and most have in the end
+    read the validation part too."""
     held_out_hit_share: float
     """Test names that are among the samples: invented anew, for the model never saw them."""
     train_hit_share: float

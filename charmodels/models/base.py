@@ -55,6 +55,10 @@ class Recurrence(nn.Module, ABC):
         """Their types: float32, unless a memory counts or points, then int64."""
         return dict.fromkeys(self.state_shapes, torch.float32)
 
+    def recurrent_matrices(self) -> list[nn.Parameter]:
+        """What multiplies the memory of h: none where every number remembers for itself."""
+        return [matrix for name, matrix in self.named_parameters() if "weight_hh" in name]
+
     @abstractmethod
     def forward(self, x: Tensor, state: TorchState) -> tuple[Tensor, TorchState]:
         """Read x (batch, time, input), say (batch, time, hidden), return the state after it."""

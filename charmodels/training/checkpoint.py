@@ -3,7 +3,8 @@
 run.json            settings, vocabulary, split, plan, versions; at the end also the metrics
 log.jsonl           one line a validation
 state.safetensors   where training stands: resumes to the same bits
-model.safetensors   the best weights on validation
+model.safetensors   the best weights on validation; at the end the last ones, where those learned
+                    from the validation part too
 """
 
 import json
@@ -49,6 +50,8 @@ class Plan:
     """cpu, cuda or mps."""
     threads: int
     """CPU threads of torch."""
+    choose_at: int = 0
+    """The step of the last choice, from which on the validation part is learned too; 0: never."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -166,6 +169,8 @@ def _plan(facts: Mapping[str, Any]) -> Plan:
     for name in ("steps", "validate_every", "threads"):
         if getattr(plan, name) < 1:
             raise RunError(f"plan.{name} is {getattr(plan, name)}; expected 1 or more")
+    if type(plan.choose_at) is not int or not 0 <= plan.choose_at < plan.steps:
+        raise RunError(f"plan.choose_at is {plan.choose_at!r:.60}; expected 0 to plan.steps - 1")
     if plan.precision not in ("float32", "bfloat16"):
         raise RunError(f"plan.precision is {plan.precision!r:.60}; expected float32 or bfloat16")
     if plan.device not in ("cpu", "cuda", "mps"):

@@ -29,6 +29,9 @@ from charmodels.training.checkpoint import (
 from charmodels.training.plan import Clock
 from charmodels.training.update import Updates
 
+_AS_GOOD = 1.005
+"""A validation up to this many times the best one is no worse: the difference is noise."""
+
 _SHOW_EVERY = 10
 """Steps between two refreshes of the display: reading the loss waits for the device."""
 
@@ -48,6 +51,8 @@ class Progress:
     seconds: float = 0.0
     """Of the budget, used."""
     wall_seconds: float = 0.0
+    reads_all: bool = False
+    """Whether everything is chosen, and the validation part is learned too."""
     stopped: str = ""
     """Why training ended: finished or overfitting; empty while it goes on."""
 
@@ -71,6 +76,8 @@ class Trainer:
         folder: the run folder.
         updater: the model with its optimizer.
         batches: what each step reads.
+        everything: the same with the validation part, for the steps after the plan's `choose_at`;
+            None where that part is never learned.
         plan: how many steps, how often to validate.
         validate: nats per character of the validation part; None when nothing is held out.
         clock: seconds of the budget.
@@ -83,16 +90,20 @@ class Trainer:
         folder: Path,
         updater: Updates,
         batches: Batches,
+        everything: Batches | None,
         plan: Plan,
         validate: Callable[[CharModel], float] | None,
         clock: Clock,
         wall: Clock,
         display: Display,
     ) -> None:
-        self.folder, self.updater, self.batches, self.plan = folder, updater, batches, plan
+        self.folder, self.updater, self.plan = folder, updater, plan
+        self.batches, self._everything = batches, everything
         self._validate, self._clock, self._wall, self._display = validate, clock, wall, display
         self.progress = Progress()
         self._best = _copies(weights_of(updater.model))
+        self._last = self._best
+        """The weights after the last step done: in the end others than the best."""
         self._log: list[str] = []
         self._smooth = math.nan
 
@@ -118,13 +129,19 @@ class Trainer:
         }
 
     def run(self) -> Progress:
-        """Train to the plan's end, an early stop or Ctrl-C; the best weights end in the model."""
+        """Train to the plan's end, an early stop or Ctrl-C.
+
+        The best weights on validation end in the model; where a finished run learned from that
+        part too, `finish` puts the last ones there.
+        """
         with _interrupts() as interrupted:
             while not self.progress.stopped:
                 self._update()
-                at_end = self.progress.step >= self.plan.steps
-                if at_end or self.progress.step % self.plan.validate_every == 0:
-                    self._read_validation()
+                if self._at_pause():
+                    if self.progress.reads_all:
+                        self._end_or_go_on()
+                    else:
+                        self._read_validation()
                     self._save()
                 elif interrupted.is_set():
                     self.progress = self._timed(self.progress)
@@ -133,12 +150,31 @@ class Trainer:
                     break
         if self.progress.stopped:  # also when the run was killed between its last files
             self._write_results()
+        self._last = _copies(weights_of(self.updater.model))
         put_weights(self.updater.model, self._best, "best weights")
         return self.progress
 
+    def finish(self) -> None:
+        """Keep the last weights of a run that learned from everything: none is left to choose."""
+        if self.progress.reads_all:
+            put_weights(self.updater.model, self._last, "last weights")
+            write_tensors(self.folder / MODEL, self._last, {})
+
+    def _at_pause(self) -> bool:
+        """Whether this is a step to validate and save at."""
+        step, plan = self.progress.step, self.plan
+        return step in (plan.steps, plan.choose_at) or step % plan.validate_every == 0
+
+    def _end_or_go_on(self) -> None:
+        """There is nothing left to validate on."""
+        is_end = self.progress.step >= self.plan.steps
+        self.progress = self._timed(replace(self.progress, stopped="finished" if is_end else ""))
+
     def _update(self) -> None:
         progress = self.progress
-        batch = self.batches.batch(progress.step)
+        reads = self._everything if progress.reads_all else self.batches
+        assert reads is not None
+        batch = reads.batch(progress.step)
         loss: Tensor = self.updater.update(batch, progress.step, self.plan.steps)
         self.progress = replace(
             progress, step=progress.step + 1, chars_seen=progress.chars_seen + batch.chars
@@ -167,6 +203,8 @@ class Trainer:
             progress = replace(progress, stopped="finished")
         elif progress.worse >= self.updater.config.patience:
             progress = replace(progress, stopped="overfitting")
+        if self._everything and progress.step == self.plan.choose_at and not progress.stopped:
+            progress = replace(progress, reads_all=nats <= progress.best_nats * _AS_GOOD)
         self.progress = self._timed(progress)
         self._log.append(
             json.dumps(

@@ -131,9 +131,11 @@ def make_plan(
         left = budget * _SPARE - clock.seconds() - validations - reserve
         steps = max(1, int(left / best.seconds_per_step))
     steps = int(min(steps, enough))
+    choose_at = round(steps * (1 - config.read_all)) if config.read_all else 0
     return Plan(
         steps=steps,
         validate_every=max(1, steps // config.validations),
+        choose_at=choose_at if choose_at < steps else 0,
         precision=precision,
         device=device.type,
         threads=config.threads,

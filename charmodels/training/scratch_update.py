@@ -25,6 +25,8 @@ _TRAINING: dict[str, tuple[object, ...]] = {
     "warmup": (0,),
     "beta2": (0,),
     "weight_power": (0,),
+    "weight_dropout": (0,),
+    "read_all": (0,),
     "device": ("cpu", "auto"),
     "precision": ("float32", "auto"),
 }

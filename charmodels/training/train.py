@@ -206,13 +206,17 @@ def train_run(
     assert facts.plan is not None
     updater = make_updater(model, facts.training, facts.plan.precision)
     display = TrainingDisplay(_sampler(facts, model))
-    trainer = Trainer(folder, updater, batches, facts.plan, validate, clock, wall, display)
+    everything = _everything(facts, split, train, validation, device)
+    trainer = Trainer(
+        folder, updater, batches, everything, facts.plan, validate, clock, wall, display
+    )
     trainer.resume()
     with display:
         display.say(_opening(facts, model))
         progress = trainer.run()
         if progress.stopped:
             mixed = _mix(folder, facts, model, train, validation, display.say)
+            trainer.finish()
             progress = replace(progress, seconds=clock.seconds(), wall_seconds=wall.seconds())
             metrics = _metrics(model, progress) | (mixed.metrics if mixed else {})
             if facts.read_test and split.test:
@@ -288,6 +292,18 @@ def _batches(facts: RunFacts, split: Split, train: list[Ids], device: torch.devi
     return NameBatches(train, chances, config.batch_size, config.seed, device)
 
 
+def _everything(
+    facts: RunFacts, split: Split, train: list[Ids], validation: list[Ids], device: torch.device
+) -> Batches | None:
+    """The batches of training and validation part together; None where they are never read."""
+    if not (facts.plan and facts.plan.choose_at and validation):
+        return None
+    whole = [*train, *validation]
+    if facts.kind == "text":
+        whole = [np.concatenate(whole)]
+    return _batches(facts, split, whole, device)
+
+
 def _validator(facts: RunFacts, validation: list[Ids]) -> Callable[[CharModel], float] | None:
     """Nats per character of the validation part; None when nothing is held out."""
     if not validation:
@@ -312,6 +328,7 @@ def _metrics(model: CharModel, progress: Progress) -> dict[str, Any]:
         "chars_seen": progress.chars_seen,
         "steps": progress.step,
         "best_step": progress.best_step,
+        "read_all": progress.reads_all,
         "stopped": progress.stopped,
     }
 

@@ -9,8 +9,10 @@ from torch.nn.functional import cross_entropy
 
 from charmodels.config import TrainConfig
 from charmodels.models.base import IGNORE, CharModel, TorchState
+from charmodels.runtime.errors import SettingError
 from charmodels.training.batches import Batch
 from charmodels.training.schedule import learning_rate
+from charmodels.training.weight_dropout import hidden_weights
 
 _MOMENTS = ("exp_avg", "exp_avg_sq")
 
@@ -55,6 +57,12 @@ class Updater:
             weight_decay=config.weight_decay,
             fused=self._fused,
         )
+        self._matrices = [m for layer in model.recurrences() for m in layer.recurrent_matrices()]
+        if config.weight_dropout and not self._matrices:
+            raise SettingError(
+                f"weight-dropout is {config.weight_dropout}; {model.config.arch} has no recurrent "
+                "matrices, so it can only be 0"
+            )
         self._carried: TorchState = {}
 
     def update(self, batch: Batch, step: int, steps: int) -> Tensor:
@@ -68,15 +76,16 @@ class Updater:
         torch.manual_seed((config.seed * 1_000_003 + step) % 2**63)
         self.model.train()
         state = self._start_state(batch)
-        with torch.autocast(
-            batch.inputs.device.type, torch.bfloat16, enabled=self.precision == "bfloat16"
-        ):
-            logits, after = self.model(batch.inputs, state)
-        loss = cross_entropy(
-            logits.float().flatten(0, 1), batch.targets.flatten(), ignore_index=IGNORE
-        )
         self._optimizer.zero_grad(set_to_none=True)
-        torch.autograd.backward(loss * batch.share)
+        with hidden_weights(self._matrices, config.weight_dropout):
+            with torch.autocast(
+                batch.inputs.device.type, torch.bfloat16, enabled=self.precision == "bfloat16"
+            ):
+                logits, after = self.model(batch.inputs, state)
+            loss = cross_entropy(
+                logits.float().flatten(0, 1), batch.targets.flatten(), ignore_index=IGNORE
+            )
+            torch.autograd.backward(loss * batch.share)
         torch.nn.utils.clip_grad_norm_(self._parameters.values(), config.clip)
         self._optimizer.step()
         self._carried = {
