@@ -117,7 +117,7 @@ class TrainConfig:
     to begin."""
     weight_dropout: float = 0.0
     """Share of the recurrent matrices' numbers hidden at random in each step, against learning a
-    short list by heart; rnn, gru and lstm have such matrices."""
+    short list by heart. Only rnn, gru and lstm have such matrices."""
     weight_power: float = 0.0
     """How much a count matters: a name is drawn with chance count ** power; 0 draws every
     distinct name once an epoch, 1 follows the counts."""

@@ -9,7 +9,6 @@ from torch.nn.functional import cross_entropy
 
 from charmodels.config import TrainConfig
 from charmodels.models.base import IGNORE, CharModel, TorchState
-from charmodels.runtime.errors import SettingError
 from charmodels.training.batches import Batch
 from charmodels.training.schedule import learning_rate
 from charmodels.training.weight_dropout import hidden_weights
@@ -58,11 +57,6 @@ class Updater:
             fused=self._fused,
         )
         self._matrices = [m for layer in model.recurrences() for m in layer.recurrent_matrices()]
-        if config.weight_dropout and not self._matrices:
-            raise SettingError(
-                f"weight-dropout is {config.weight_dropout}; {model.config.arch} has no recurrent "
-                "matrices, so it can only be 0"
-            )
         self._carried: TorchState = {}
 
     def update(self, batch: Batch, step: int, steps: int) -> Tensor:

@@ -52,6 +52,10 @@ TEXT = Table(
     {
         "default": Trained((), (60, 180)),
         "lstm 256": Trained(_flags("lstm", 256, 0.1, 2.4e-2), (180,)),
+        "lstm 512": Trained(
+            _flags("lstm", 512, 0.4, 1.6e-2, "--weight-dropout", "0.2", "--read-all", "0.15"),
+            (1800,),
+        ),
         "gru 296": Trained(_flags("gru", 296, 0.1, 1.6e-2), (180,)),
         "mingru blocks 2 x 128": Trained(_blocks("mingru", 128, 0.05, 8e-3), (180,)),
         "transformer 2 x 120": Trained(_blocks("transformer", 120, 0.0, 1.2e-2), (180,)),
