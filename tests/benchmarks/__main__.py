@@ -19,6 +19,7 @@ NAMES = (
     "quality",
     "recurrences",
     "equal",
+    "sweep",
     "salts",
     "training",
     "table",

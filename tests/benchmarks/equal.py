@@ -14,8 +14,6 @@ import hashlib
 import json
 import os
 import statistics
-import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -35,7 +33,7 @@ from charmodels.recipes import default_recipe
 from charmodels.runtime.errors import CorpusError
 from charmodels.runtime.vocabulary import Vocabulary
 from tests.benchmarks.cells import NAMES, SEEDS, TEXT
-from tests.benchmarks.rows import RESULTS, Row, machine
+from tests.benchmarks.rows import RESULTS, Row, command_json, machine
 
 LINES = RESULTS / "cells.jsonl"
 
@@ -68,9 +66,9 @@ class Cell:
             run, bundle = Path(folder) / "run", Path(folder) / "bundle"
             command = ("-m", "charmodels", "train", self.corpus, "--out", str(run))
             budget = ("--max-seconds", str(self.seconds), "--seed", str(self.seed))
-            row = _json(*command, *budget, *self.flags)
+            row = command_json(*command, *budget, *self.flags)
             if self.seed == SEEDS[0]:
-                _json("-m", "export", str(run), "--out", str(bundle), "--no-weights")
+                command_json("-m", "export", str(run), "--out", str(bundle), "--no-weights")
                 row["graph_bytes"] = (bundle / "step.onnx").stat().st_size
                 if self.corpus == TEXT.corpus:
                     row["windowed_nats_per_char"] = _windowed(bundle)
@@ -223,10 +221,3 @@ def _windowed(bundle: Path) -> float:
     model, (test,) = load_bundle(bundle), split_corpus(open_corpus(TEXT.corpus)).test
     windows = [test[i : i + WINDOW] for i in range(0, len(test) - WINDOW + 1, WINDOW)]
     return round(float(np.concatenate([model.score(window) for window in windows]).mean()), 5)
-
-
-def _json(*arguments: str) -> dict[str, Any]:
-    command = [sys.executable, *arguments, "--json"]
-    done = subprocess.run(command, check=True, capture_output=True, text=True)
-    result: dict[str, Any] = json.loads(done.stdout)
-    return result

@@ -2,10 +2,13 @@
 
 import json
 import platform
+import subprocess
+import sys
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 RESULTS = Path(__file__).parent / "results"
 
@@ -66,3 +69,11 @@ def keep(benchmark: str, rows: list[Row]) -> None:
     }
     with (RESULTS / f"{benchmark}.jsonl").open("a", encoding="utf-8") as file:
         file.write(json.dumps(entry) + "\n")
+
+
+def command_json(*arguments: str) -> dict[str, Any]:
+    """What `python ARGUMENTS --json` prints, run in a process of its own."""
+    command = [sys.executable, *arguments, "--json"]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    result: dict[str, Any] = json.loads(done.stdout)
+    return result
