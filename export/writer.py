@@ -37,7 +37,7 @@ from charmodels.training.checkpoint import (
     write_tensors,
 )
 from charmodels.training.mixing import Expert, read_expert
-from charmodels.training.train import speaking_model
+from charmodels.training.speaker import speaking_model
 from export.check import check_bundle
 from export.generate_graph import build_generate_graph
 from export.hybrid_graph import build_hybrid_graph

@@ -25,7 +25,7 @@ from charmodels.runtime.generation import State, StepModel
 from charmodels.runtime.model import Model
 from charmodels.runtime.sampling import Floats, Sampling, log_softmax
 from charmodels.runtime.vocabulary import Vocabulary
-from charmodels.training.train import state_specs
+from charmodels.training.speaker import state_specs
 from export.hybrid_graph import build_hybrid_graph
 from export.parity import prove, written_tokens
 from export.step_graph import OPSET, build_step_graph

@@ -22,7 +22,8 @@ from charmodels.training.mixing import (
     read_expert,
     seconds_to_mix,
 )
-from charmodels.training.train import read_speaker, reopen_corpus, speaking_model
+from charmodels.training.speaker import read_speaker, speaking_model
+from charmodels.training.train import reopen_corpus
 from export.__main__ import main as export
 from tests.runs import TINY, run_json, write_names, write_text
 

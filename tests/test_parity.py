@@ -29,7 +29,8 @@ from charmodels.training.checkpoint import (
     write_run,
     write_tensors,
 )
-from charmodels.training.train import new_facts, speaking_model
+from charmodels.training.speaker import speaking_model
+from charmodels.training.train import new_facts
 from export.__main__ import main
 from export.check import check_bundle
 from export.parity import TOLERANCE, compare, prove, prove_prefill, written_tokens

@@ -13,7 +13,8 @@ from charmodels.evaluation.likelihood import name_nats
 from charmodels.evaluation.measure import has_read_validation
 from charmodels.runtime.errors import SettingError
 from charmodels.training.checkpoint import read_model, read_run, read_tensors
-from charmodels.training.train import read_speaker, reopen_corpus
+from charmodels.training.speaker import read_speaker
+from charmodels.training.train import reopen_corpus
 from tests.runs import TINY, run_json, write_names
 
 STEPS, CHOOSE_AT = 200, 140

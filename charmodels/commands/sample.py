@@ -30,7 +30,7 @@ def open_model(source: Path, variant: str = FP32) -> Model:
                 f"python -m export {source} --out BUNDLE --variants fp32,{variant}"
             )
         from charmodels.training.checkpoint import read_run
-        from charmodels.training.train import read_speaker
+        from charmodels.training.speaker import read_speaker
 
         return read_speaker(source, read_run(source))
     return load_bundle(source, variant=variant)

@@ -19,14 +19,7 @@ from charmodels.corpus.splitting import Split, split_corpus
 from charmodels.evaluation.likelihood import name_nats, text_nats, text_nats_side_by_side
 from charmodels.evaluation.report import EVALUATION
 from charmodels.models import CharModel, build_model
-from charmodels.models.torch_step import TorchStep
-from charmodels.ngram.hybrid import Hybrid
-from charmodels.runtime.balance import MIX, MIX_SIZE
-from charmodels.runtime.bundle import Bundle, StateSpec
 from charmodels.runtime.errors import RunError
-from charmodels.runtime.generation import StepModel
-from charmodels.runtime.model import Model
-from charmodels.runtime.sampling import Sampling
 from charmodels.runtime.vocabulary import Ids, Vocabulary
 from charmodels.training.batches import Batches, NameBatches, NameStream, TextStreams
 from charmodels.training.checkpoint import (
@@ -35,7 +28,6 @@ from charmodels.training.checkpoint import (
     RUN,
     STATE,
     RunFacts,
-    read_model,
     read_run,
     write_run,
 )
@@ -43,11 +35,9 @@ from charmodels.training.display import TrainingDisplay
 from charmodels.training.loop import Progress, Trainer
 from charmodels.training.mixing import (
     NGRAM,
-    Expert,
     Mixed,
     mix,
     mixed_nats,
-    read_expert,
     seconds_to_mix,
     write_expert,
 )
@@ -61,6 +51,7 @@ from charmodels.training.plan import (
     wanted_device,
 )
 from charmodels.training.scratch_update import check_engine
+from charmodels.training.speaker import speaking_model
 from charmodels.training.start import Start, put_start, read_start
 
 
@@ -346,44 +337,6 @@ def _test_metrics(
     else:
         nats = _nats_per_char(model, test)
     return {"nats_per_char": round(nats, 5), "bits_per_char": round(nats / math.log(2), 5), **alone}
-
-
-def read_speaker(folder: Path, facts: RunFacts) -> Model:
-    """The best model of a run, its n-gram with it, as it would be shipped.
-
-    Raises:
-        RunError: the run has no weights yet, or its files are broken.
-    """
-    expert = read_expert(folder, len(facts.vocabulary))
-    return speaking_model(facts, read_model(folder, facts), expert)
-
-
-def speaking_model(facts: RunFacts, model: CharModel, expert: Expert | None = None) -> Model:
-    """A torch model with everything a bundle would know, for samples and parity."""
-    longest = int(facts.corpus["longest"])
-    step: StepModel = TorchStep(model)
-    states = state_specs(model)
-    if expert:
-        step = Hybrid(step, expert.ngram, expert.weights)
-        contexts = StateSpec("n_0", (expert.ngram.order - 1,), "int64")
-        states = (*states, contexts, StateSpec(MIX, (MIX_SIZE,), "float32"))
-    bundle = Bundle(
-        kind=facts.kind,
-        vocabulary=facts.vocabulary,
-        states=states,
-        sampling=Sampling(temperature=0.7 if facts.kind == "text" else 0.8),
-        max_chars=500 if facts.kind == "text" else min(longest + longest // 2, 1_000),
-        metrics=facts.metrics or {},
-    )
-    return Model(step, bundle)
-
-
-def state_specs(model: CharModel) -> tuple[StateSpec, ...]:
-    """The network's states as a bundle lists them."""
-    return tuple(
-        StateSpec(name, tuple(value.shape[1:]), str(value.dtype).removeprefix("torch."))
-        for name, value in model.initial_state().items()
-    )
 
 
 def _sampler(facts: RunFacts, model: CharModel) -> Callable[[], list[str]]:

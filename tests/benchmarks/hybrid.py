@@ -26,7 +26,7 @@ from charmodels.runtime.generation import walk
 from charmodels.runtime.onnx_step import OnnxStep, open_session
 from charmodels.runtime.sampling import Sampling
 from charmodels.runtime.vocabulary import Vocabulary
-from charmodels.training.train import state_specs
+from charmodels.training.speaker import state_specs
 from export.hybrid_graph import build_hybrid_graph
 from export.step_graph import build_step_graph
 from tests.benchmarks.rows import Row

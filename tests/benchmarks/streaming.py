@@ -20,7 +20,7 @@ from charmodels.runtime import load_bundle
 from charmodels.runtime.bundle import STEP, Bundle, write_bundle
 from charmodels.runtime.sampling import Sampling, pick_one, uniforms
 from charmodels.runtime.vocabulary import Vocabulary
-from charmodels.training.train import state_specs
+from charmodels.training.speaker import state_specs
 from export.step_graph import OPSET, build_step_graph
 from tests.benchmarks.rows import Row
 
