@@ -127,7 +127,8 @@ class TrainConfig:
     """Stop after this many validations without a better one."""
     read_all: float = 0.0
     """Share of the steps, the last ones, that also learn from the validation part: by then all that
-    it chooses is chosen. A run that is past its best by then goes on without."""
+    it chooses is chosen. A run that is past its best by then, no better for half its patience, goes
+    on without."""
     seed: int = 0
     """Of weights, order and dropout."""
     device: Device = "auto"

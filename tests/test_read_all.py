@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -20,10 +21,11 @@ from tests.runs import TINY, run_json, write_names
 STEPS, CHOOSE_AT = 200, 140
 
 
-def train(folder: Path, *flags: str) -> Path:
+def train(folder: Path, *flags: str, corpus: Path | None = None) -> Path:
     out = folder / "run"
+    corpus = corpus or write_names(folder)
     budget = ("--max-steps", str(STEPS), "--learning-rate", "0.02", "--dropout", "0.2")
-    assert main(["train", str(write_names(folder)), "--out", str(out), *TINY, *budget, *flags]) == 0
+    assert main(["train", str(corpus), "--out", str(out), *TINY, *budget, *flags]) == 0
     return out
 
 
@@ -69,9 +71,12 @@ def test_the_last_weights_are_kept_and_know_the_part(run: Path) -> None:
 
 
 def test_what_is_past_its_best_goes_on_without(tmp_path: Path) -> None:
-    """A tiny list at a high rate, no dropout: it overfits long before."""
-    flags = ("--dropout", "0", "--learning-rate", "0.05", "--read-all", "0.3", "--patience", "99")
-    out = train(tmp_path, *flags)
+    """Names without any rule, at a high rate, without dropout: all it can do is know them."""
+    letters = np.random.default_rng(0).choice(list("abcdefgh"), (80, 8))
+    corpus = tmp_path / "noise.txt"
+    corpus.write_text("\n".join("".join(name) for name in letters) + "\n", encoding="utf-8")
+    flags = ("--dropout", "0", "--learning-rate", "0.05", "--read-all", "0.3", "--patience", "20")
+    out = train(tmp_path, *flags, corpus=corpus)
     metrics = run_json(out)["metrics"]
     assert metrics["read_all"] is False
     assert log(out)[-1]["step"] == metrics["steps"] == STEPS

@@ -29,9 +29,6 @@ from charmodels.training.checkpoint import (
 from charmodels.training.plan import Clock
 from charmodels.training.update import Updates
 
-_AS_GOOD = 1.005
-"""A validation up to this many times the best one is no worse: the difference is noise."""
-
 _SHOW_EVERY = 10
 """Steps between two refreshes of the display: reading the loss waits for the device."""
 
@@ -204,7 +201,8 @@ class Trainer:
         elif progress.worse >= self.updater.config.patience:
             progress = replace(progress, stopped="overfitting")
         if self._everything and progress.step == self.plan.choose_at and not progress.stopped:
-            progress = replace(progress, reads_all=nats <= progress.best_nats * _AS_GOOD)
+            is_past = 2 * progress.worse > self.updater.config.patience
+            progress = replace(progress, reads_all=not is_past)
         self.progress = self._timed(progress)
         self._log.append(
             json.dumps(
