@@ -75,7 +75,7 @@ def test_what_is_past_its_best_goes_on_without(tmp_path: Path) -> None:
     letters = np.random.default_rng(0).choice(list("abcdefgh"), (80, 8))
     corpus = tmp_path / "noise.txt"
     corpus.write_text("\n".join("".join(name) for name in letters) + "\n", encoding="utf-8")
-    flags = ("--dropout", "0", "--learning-rate", "0.05", "--read-all", "0.3", "--patience", "20")
+    flags = ("--dropout", "0", "--learning-rate", "0.05", "--read-all", "0.3", "--patience", "25")
     out = train(tmp_path, *flags, corpus=corpus)
     metrics = run_json(out)["metrics"]
     assert metrics["read_all"] is False
