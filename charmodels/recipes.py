@@ -25,16 +25,18 @@ class Recipe:
 
 
 SHORT_LIST = Recipe(
-    purpose="the default for a list of up to 4,000 names: much dropout, many passes",
+    purpose="the default for a list of up to 4,000 names: dropout of memory too, many passes",
     dataset=None,
-    model=ModelConfig(hidden_size=160, dropout=0.5),
-    training=TrainConfig(learning_rate=1.6e-2, max_epochs=60, ngram="auto", read_all=0.3),
+    model=ModelConfig(hidden_size=160, dropout=0.4),
+    training=TrainConfig(
+        learning_rate=1.6e-2, max_epochs=100, weight_dropout=0.3, ngram="auto", read_all=0.3
+    ),
 )
 LIST = Recipe(
     purpose="the default for a list of up to 20,000 names: dropout against learning by heart",
     dataset=None,
     model=ModelConfig(hidden_size=176, dropout=0.4),
-    training=TrainConfig(learning_rate=1.2e-2, max_epochs=40, ngram="auto", read_all=0.3),
+    training=TrainConfig(learning_rate=1.2e-2, max_epochs=40, ngram="auto"),
 )
 LONG_LIST = Recipe(
     purpose="the default for a longer list: less dropout, for there is more to learn than to keep",
@@ -53,11 +55,17 @@ SHORT_TEXT = replace(
     purpose="the default for a text of up to 600,000 characters: more dropout for more passes",
     model=replace(TEXT.model, dropout=0.2),
 )
-LONG_TEXT_RUN = Recipe(
-    purpose="the default for a text and four minutes or more: an LSTM, which is then ahead again",
+TEXT_RUN = Recipe(
+    purpose="the default for a text and some minutes: an LSTM, by then level, and quicker to step",
     dataset=None,
+    model=ModelConfig(hidden_size=256, dropout=0.1),
+    training=TrainConfig(learning_rate=2.4e-2, batch_size=32, validations=10, ngram="auto"),
+)
+SHORT_TEXT_RUN = replace(
+    TEXT_RUN,
+    purpose="the default for a text of up to 600,000 characters and some minutes: more dropout",
     model=ModelConfig(hidden_size=240, dropout=0.2),
-    training=TrainConfig(learning_rate=2.4e-2, batch_size=32, ngram="auto"),
+    training=replace(TEXT_RUN.training, validations=25),
 )
 BY_HAND = Recipe(
     purpose="the default of --engine numpy: notebook 003's settings",
@@ -115,10 +123,10 @@ RECIPES: dict[str, Recipe] = {
     ),
     "us_names": _shipped("us_baby_names_10k", LIST, 120, "ships: US baby names"),
     "shakespeare": _shipped(
-        "shakespeare_tragedies", LONG_TEXT_RUN, 300, "ships: Shakespeare", SHIPPED_TEXT_BYTES
+        "shakespeare_tragedies", SHORT_TEXT_RUN, 300, "ships: Shakespeare", SHIPPED_TEXT_BYTES
     ),
     "biblia": _shipped(
-        "biblia_rv1909_evangelios", LONG_TEXT_RUN, 300, "ships: Spanish prose", SHIPPED_TEXT_BYTES
+        "biblia_rv1909_evangelios", SHORT_TEXT_RUN, 300, "ships: Spanish prose", SHIPPED_TEXT_BYTES
     ),
     "seed-argentina": Recipe(
         purpose="notebook 000: one-hot, RNN 25, dense, trained on sequences",
@@ -198,9 +206,7 @@ RECIPES: dict[str, Recipe] = {
         lowercase=True,
         model=LIST.model,
         # An n-gram would count every name once, however common.
-        training=replace(
-            LIST.training, weight_power=0.25, max_seconds=120, ngram="none", read_all=0.0
-        ),
+        training=replace(LIST.training, weight_power=0.25, max_seconds=120, ngram="none"),
     ),
     "bench-names": Recipe(
         purpose="benchmark: makemore's names, at most 200,000 parameters",
@@ -218,16 +224,19 @@ RECIPES: dict[str, Recipe] = {
 """From name to recipe; a shipped bundle has its recipe's name."""
 
 
-_LONG_RUN = 240
-"""CPU seconds from which a text is better off with an LSTM."""
+_SHORT_TEXT = 600_000
+"""Characters of a short text at most."""
+
+_SOME_MINUTES = {"short": 240, "long": 150}
+"""CPU seconds from which a text is no worse off with an LSTM."""
 
 
 def default_recipe(corpus: Corpus, seconds: float | None) -> Recipe:
     """Settings that suit a user's own corpus, by its kind and size, and the budget in seconds."""
     if corpus.kind == "text":
-        if seconds is not None and seconds >= _LONG_RUN:
-            return LONG_TEXT_RUN
-        return SHORT_TEXT if len(corpus.records[0]) <= 600_000 else TEXT
+        if len(corpus.records[0]) <= _SHORT_TEXT:
+            return SHORT_TEXT_RUN if (seconds or 0) >= _SOME_MINUTES["short"] else SHORT_TEXT
+        return TEXT_RUN if (seconds or 0) >= _SOME_MINUTES["long"] else TEXT
     if len(corpus.records) <= 4_000:
         return SHORT_LIST
     return LIST if len(corpus.records) <= 20_000 else LONG_LIST

@@ -7,11 +7,12 @@ from charmodels.corpus.reading import Corpus
 from charmodels.recipes import (
     LIST,
     LONG_LIST,
-    LONG_TEXT_RUN,
     RECIPES,
     SHORT_LIST,
     SHORT_TEXT,
+    SHORT_TEXT_RUN,
     TEXT,
+    TEXT_RUN,
     Recipe,
     default_recipe,
 )
@@ -35,9 +36,10 @@ def corpus(kind: Kind, records: tuple[str, ...]) -> Corpus:
     [
         (600_000, None, SHORT_TEXT),
         (600_001, None, TEXT),
-        (600_001, 239.0, TEXT),
-        (600_001, 240.0, LONG_TEXT_RUN),
-        (100, 900.0, LONG_TEXT_RUN),
+        (600_000, 239.0, SHORT_TEXT),
+        (600_001, 149.0, TEXT),
+        (600_001, 150.0, TEXT_RUN),
+        (100, 900.0, SHORT_TEXT_RUN),
     ],
 )
 def test_a_text_is_judged_by_its_length_and_the_budget(
@@ -56,7 +58,7 @@ def test_a_list_is_judged_by_its_length(count: int, expected: Recipe) -> None:
 
 
 def test_defaults_count_an_ngram_and_the_notebooks_recipes_do_not() -> None:
-    defaults = (SHORT_LIST, LIST, LONG_LIST, TEXT, SHORT_TEXT, LONG_TEXT_RUN)
+    defaults = (SHORT_LIST, LIST, LONG_LIST, TEXT, SHORT_TEXT, TEXT_RUN, SHORT_TEXT_RUN)
     assert {recipe.training.ngram for recipe in defaults} == {"auto"}
     without = {name for name, recipe in RECIPES.items() if recipe.training.ngram == "none"}
     others = {"dinosaurs", "es_nombres", "argentina-counts"}
