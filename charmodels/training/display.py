@@ -70,6 +70,8 @@ class TrainingDisplay:
             f"{progress.step:>7,}/{plan.steps:,}  {progress.seconds:6.1f} s  "
             f"train {per_char(train)}  validation {held_out}{best}  {speed:,.0f} characters/s"
         )
+        if progress.reads_all:
+            self.say("everything is chosen: from here on it learns from the validation part, too")
         if self._validations % _SAMPLES_EVERY == 0 or progress.stopped:
             for text in self._write_samples():
                 self.say(f"          {text}")
