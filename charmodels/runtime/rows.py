@@ -1,7 +1,7 @@
 """Many texts side by side: where one has ended, the next begins in its place.
 
 Each row's random numbers are its own, so that it depends only on (seed, row), whoever stands beside
-it and however many there are.
+it and however many there are. All places move by one clock: at each tick every row gets one id.
 """
 
 from collections.abc import Callable, Iterator
@@ -13,6 +13,7 @@ from charmodels.runtime.generation import ROWS_AT_ONCE, StepModel, walk
 from charmodels.runtime.sampling import (
     Floats,
     Ids,
+    Keys,
     Logits,
     Sampling,
     pick,
@@ -22,8 +23,17 @@ from charmodels.runtime.sampling import (
 )
 from charmodels.runtime.vocabulary import BOUNDARY_ID
 
-_AT_FIRST = 64
-"""Room for so many ids of a row; twice as many whenever it is full."""
+_NOBODY = -1
+"""The row of a free place."""
+
+_TICKS = 128
+"""Ticks whose ids are kept, at first; more where a row is longer."""
+
+_DRAWN_AHEAD = 16
+"""Random numbers are drawn for this many ticks at a time; the texts do not depend on it."""
+
+_FRESH = 1024
+"""Rows whose first random numbers are drawn together, before they begin."""
 
 
 def generate_ids(
@@ -46,76 +56,125 @@ def generate_ids(
     start, keys = reader.state(), row_keys(seed, np.arange(count))
     size = min(ROWS_AT_ONCE, count)
     walker = walk(model, {name: value.repeat(size, axis=0) for name, value in start.items()})
-    places = _Places(size, max_chars)
+    places, fresh = _Places(size, max_chars), _Fresh(keys)
     ended: dict[int, list[int]] = {}  # by row: those that wait for an earlier one
     begun = given = 0
+    free = np.arange(size)
     while True:
-        while begun < count and len(free := places.free()):
+        while begun < count and len(free):
             new = np.arange(begun, min(begun + len(free), count))
             begun += len(new)
-            free = free[: len(new)]
-            places.begin(free, new)
+            free, idle = free[: len(new)], free[len(new) :]
+            drawn = fresh.of(new)
+            tokens = opening(drawn[0])
             walker.restart(free, start)
-            ended |= places.write(free, opening(uniforms_at(keys[new], np.zeros_like(new))))
+            places.begin(free, new, tokens, drawn[1:])
+            over = free[(tokens == BOUNDARY_ID) | (max_chars == 1)]
+            ended |= places.end(over)
+            free = np.concatenate([over, idle])
         while given in ended:
             yield ended.pop(given)
             given += 1
         if given == count:
             return
-        busy = places.busy()
-        if 2 * len(busy) <= len(places.row):  # none is left to begin: the others move together
+        if begun == count and 2 * len(busy := places.busy()) <= len(places.row):
             walker = walk(model, {name: v[busy] for name, v in walker.state().items()})
-            places = places.only(busy)
-            busy = places.busy()
-        logits = walker.advance(places.token)
-        drawn = uniforms_at(keys[places.row], places.length)
-        tokens = pick(logits, drawn, sampling, not endless)
-        ended |= places.write(busy, tokens[busy])
+            places = places.only(busy)  # none is left to begin: the others move together
+        logits = walker.advance(places.tokens())
+        places.write(pick(logits, places.drawn(keys), sampling, not endless))
+        free = places.over()
+        ended |= places.end(free)
 
 
 class _Places:
     """The rows that are being written, one at each place of the batch; some places may be free."""
 
     def __init__(self, size: int, max_chars: int) -> None:
-        self.row, self.length, self.token = (np.zeros(size, dtype=np.int64) for _ in range(3))
-        """Of each place: which row, how many ids it has, and the last of them."""
-        self._ids = np.empty((size, min(max_chars, _AT_FIRST)), dtype=np.int64)
-        self._is_busy = np.zeros(size, dtype=np.bool_)
-        self._max_chars = max_chars
+        self.row = np.full(size, _NOBODY)
+        """Of each place: the row that is written there."""
+        self._began = np.zeros(size, dtype=np.int64)  # the tick of its first id
+        self._now, self._max_chars = 0, max_chars
+        self._ids = np.empty((_TICKS, size), dtype=np.int64)  # at each tick
+        self._drawn = np.empty((_DRAWN_AHEAD, size))  # at this tick modulo 16, and at those after
 
-    def free(self) -> Ids:
-        """Places where no row is written."""
-        return np.flatnonzero(~self._is_busy)
+    def tokens(self) -> Ids:
+        """The last id of each place."""
+        return self._ids[self._now]
 
     def busy(self) -> Ids:
-        """Places where one is."""
-        return np.flatnonzero(self._is_busy)
+        """Places where a row is written."""
+        return np.flatnonzero(self.row != _NOBODY)
 
-    def begin(self, places: Ids, rows: Ids) -> None:
-        """New rows at free places."""
-        self.row[places], self.length[places], self._is_busy[places] = rows, 0, True
+    def begin(self, places: Ids, rows: Ids, tokens: Ids, drawn: Floats) -> None:
+        """New rows at free places: their first ids, and random numbers (16, rows) for the next."""
+        self.row[places], self._began[places] = rows, self._now
+        self._ids[self._now, places] = tokens
+        next_drawn = (self._now + 1) % _DRAWN_AHEAD
+        self._drawn[next_drawn:, places] = drawn[: _DRAWN_AHEAD - next_drawn]
 
-    def write(self, places: Ids, tokens: Ids) -> dict[int, list[int]]:
-        """The next id of the rows at busy places; those that end with it, by row."""
-        length = self.length[places]
-        if length.max() == self._ids.shape[1]:
-            self._ids = np.concatenate([self._ids, np.empty_like(self._ids)], axis=1)
-        self._ids[places, length] = tokens
-        self.token[places], self.length[places] = tokens, length + 1
-        over = np.flatnonzero((tokens == BOUNDARY_ID) | (length == self._max_chars - 1))
-        ends = (length[over] + (tokens[over] != BOUNDARY_ID)).tolist()
-        over = places[over]
-        self._is_busy[over] = False
-        at = zip(self.row[over].tolist(), over.tolist(), ends, strict=True)
-        return {row: self._ids[place, :end].tolist() for row, place, end in at}
+    def drawn(self, keys: Keys) -> Floats:
+        """The random numbers for the next id of each place."""
+        tick = self._now + 1
+        if tick % _DRAWN_AHEAD == 0:
+            ticks = np.arange(tick, tick + _DRAWN_AHEAD)
+            self._drawn = uniforms_at(keys[self.row], ticks[:, None] - self._began)
+        return self._drawn[tick % _DRAWN_AHEAD]
+
+    def write(self, tokens: Ids) -> None:
+        """One more id at each place."""
+        self._now += 1
+        if self._now == len(self._ids):
+            self._make_room()
+        self._ids[self._now] = tokens
+
+    def over(self) -> Ids:
+        """Places whose row ends with the id just written."""
+        is_over = self._ids[self._now] == BOUNDARY_ID
+        is_over |= self._began == self._now + 1 - self._max_chars
+        places = np.flatnonzero(is_over)
+        return places[self.row[places] != _NOBODY]
+
+    def end(self, places: Ids) -> dict[int, list[int]]:
+        """Free these places; their ids by row, without a boundary."""
+        rows, began = self.row[places].tolist(), self._began[places].tolist()
+        ends = (self._now + (self._ids[self._now, places] != BOUNDARY_ID)).tolist()
+        self.row[places] = _NOBODY
+        written = zip(rows, began, ends, places.tolist(), strict=True)
+        return {row: self._ids[start:end, place].tolist() for row, start, end, place in written}
 
     def only(self, places: Ids) -> "_Places":
         """These places as a batch of their own."""
         fewer = _Places(len(places), self._max_chars)
-        fewer.row, fewer.length = self.row[places], self.length[places]
-        fewer.token, fewer._is_busy = self.token[places], self._is_busy[places]
-        fewer._ids = self._ids[places]
+        fewer.row, fewer._began, fewer._now = self.row[places], self._began[places], self._now
+        fewer._ids, fewer._drawn = self._ids[:, places], self._drawn[:, places]
         return fewer
+
+    def _make_room(self) -> None:
+        """Forget what is older than every row; twice the room where that is not half of it."""
+        oldest = int(self._began[self.busy()].min())
+        gone = oldest - oldest % _DRAWN_AHEAD
+        room = len(self._ids) * (1 if 2 * gone >= len(self._ids) else 2)
+        kept = self._ids[gone:]
+        self._ids = np.empty((room, len(self.row)), dtype=np.int64)
+        self._ids[: len(kept)] = kept
+        self._began -= gone
+        self._now -= gone
+
+
+class _Fresh:
+    """The first random numbers of rows, drawn for many before they begin."""
+
+    def __init__(self, keys: Keys) -> None:
+        self._keys, self._first = keys, 0
+        self._drawn = np.empty((1 + _DRAWN_AHEAD, 0))
+
+    def of(self, rows: Ids) -> Floats:
+        """For positions 0 to 16 of rows that follow each other, (17, rows)."""
+        if rows[-1] >= self._first + self._drawn.shape[1]:
+            self._first = int(rows[0])
+            keys = self._keys[self._first : self._first + _FRESH]
+            self._drawn = uniforms_at(keys, np.arange(1 + _DRAWN_AHEAD)[:, None])
+        return self._drawn[:, rows - self._first]
 
 
 def _opening(logits: Logits, sampling: Sampling, may_end: bool) -> Callable[[Floats], Ids]:

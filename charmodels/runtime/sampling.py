@@ -27,10 +27,10 @@ MAX_SEED = 2**53 - 1
 _MANY_ROWS, _FEW_IDS = 32, 256
 """From so many rows, and up to so many ids, float32 with a second look is quicker than float64."""
 
-_NEAR, _FAINT = 4e-5, 1e-9
-"""Float32 is believed where no sum comes so near to its mark, as a share of the total, and where
-the total is not so faint beside the likeliest id of all rows. Each of at most 256 weights is off by
-the rounding of its exponent, 2e-6 of it, and each sum by as many roundings: 2e-5 at worst."""
+_NEAR, _NEAR_PER_ID, _FAINT = 6e-6, 1.25e-7, 1e-9
+"""Float32 is believed where no sum comes nearer to its mark than these shares of the total, and
+where the total is not so faint beside the likeliest id of all rows. A weight is off by the rounding
+of its exponent, 2.5e-6 of it, a sum by one rounding an id besides, and the mark as its total."""
 
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
@@ -137,21 +137,24 @@ def pick(logits: Logits, uniform: Floats, sampling: Sampling, may_end: bool = Tr
 def _pick_many(logits: Logits, uniform: Floats, sampling: Sampling, may_end: bool) -> Ids:
     """The ids of `pick`, found in float32, and in float64 only where a sum falls near its mark.
 
-    The sums are one matrix product. Their errors are far below `_NEAR` of their total, so that a
-    mark no sum comes as near to lies between the same two sums in float64.
+    The sums are one matrix product. Where the id's own sum lies clearly above the mark, and the sum
+    before it clearly below, they do so in float64 too.
     """
+    vocab = logits.shape[1]
     weight = logits - logits.max()
     if sampling.temperature != 1.0:
         weight /= np.float32(sampling.temperature)
     np.exp(weight, out=weight)
     if not may_end:
         weight[:, BOUNDARY_ID] = 0.0
-    sums = _below(logits.shape[1]) @ weight.T  # (vocab, batch)
-    total = sums[-1].copy()
-    sums -= uniform.astype(np.float32) * total
-    ids: Ids = np.add.reduce(sums <= 0.0, axis=0, dtype=np.int16).astype(np.int64)
-    np.abs(sums, out=sums)
-    is_clear = (np.minimum.reduce(sums, axis=0) > _NEAR * total) & (total > _FAINT)
+    sums = weight @ _upto(vocab)
+    total = sums[:, -1].copy()
+    mark = (uniform * total).astype(np.float32)
+    ids: Ids = (sums > mark[:, None]).argmax(axis=1)
+    chosen = np.arange(0, weight.size, vocab) + ids
+    above = sums.take(chosen) - mark
+    nearest = np.minimum(above, weight.take(chosen) - above)
+    is_clear = nearest > total * np.float32(_NEAR + _NEAR_PER_ID * vocab) + np.float32(_FAINT)
     if not is_clear.all():
         near = np.flatnonzero(~is_clear)
         cumulative = weights(logits[near], sampling, may_end).cumsum(axis=1)
@@ -160,9 +163,9 @@ def _pick_many(logits: Logits, uniform: Floats, sampling: Sampling, may_end: boo
 
 
 @functools.cache
-def _below(vocab: int) -> Logits:
-    """Ones on and below the diagonal: times weights, their sums in id order."""
-    return np.tri(vocab, dtype=np.float32)
+def _upto(vocab: int) -> Logits:
+    """Ones on and above the diagonal: weights times these are their sums in id order."""
+    return np.tri(vocab, dtype=np.float32).T.copy()
 
 
 def pick_one(logits: Logits, uniform: float, sampling: Sampling, may_end: bool = True) -> int:
