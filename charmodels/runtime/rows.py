@@ -56,22 +56,21 @@ def generate_ids(
     start, keys = reader.state(), row_keys(seed, np.arange(count))
     size = min(ROWS_AT_ONCE, count)
     walker = walk(model, {name: value.repeat(size, axis=0) for name, value in start.items()})
-    places, fresh = _Places(size, max_chars), _Fresh(keys)
+    places, fresh = _Places(size, max_chars), _Fresh(keys, opening)
     ended: dict[int, list[int]] = {}  # by row: those that wait for an earlier one
     begun = given = 0
     free = np.arange(size)
     while True:
         while begun < count and len(free):
-            new = np.arange(begun, min(begun + len(free), count))
+            tokens, drawn = fresh.rows(begun, len(free))
+            new, free = free[: len(tokens)], free[len(tokens) :]
+            walker.restart(new, start)
+            places.begin(new, begun, tokens, drawn)
             begun += len(new)
-            free, idle = free[: len(new)], free[len(new) :]
-            drawn = fresh.of(new)
-            tokens = opening(drawn[0])
-            walker.restart(free, start)
-            places.begin(free, new, tokens, drawn[1:])
-            over = free[(tokens == BOUNDARY_ID) | (max_chars == 1)]
-            ended |= places.end(over)
-            free = np.concatenate([over, idle])
+            if max_chars == 1 or not tokens.all():
+                over = new[(tokens == BOUNDARY_ID) | (max_chars == 1)]
+                ended.update(places.end(over))
+                free = np.concatenate([over, free])
         while given in ended:
             yield ended.pop(given)
             given += 1
@@ -83,7 +82,7 @@ def generate_ids(
         logits = walker.advance(places.tokens())
         places.write(pick(logits, places.drawn(keys), sampling, not endless))
         free = places.over()
-        ended |= places.end(free)
+        ended.update(places.end(free))
 
 
 class _Places:
@@ -105,9 +104,9 @@ class _Places:
         """Places where a row is written."""
         return np.flatnonzero(self.row != _NOBODY)
 
-    def begin(self, places: Ids, rows: Ids, tokens: Ids, drawn: Floats) -> None:
-        """New rows at free places: their first ids, and random numbers (16, rows) for the next."""
-        self.row[places], self._began[places] = rows, self._now
+    def begin(self, places: Ids, row: int, tokens: Ids, drawn: Floats) -> None:
+        """Rows from `row` on at free places: first ids, and random numbers (16, rows) for more."""
+        self.row[places], self._began[places] = np.arange(row, row + len(places)), self._now
         self._ids[self._now, places] = tokens
         next_drawn = (self._now + 1) % _DRAWN_AHEAD
         self._drawn[next_drawn:, places] = drawn[: _DRAWN_AHEAD - next_drawn]
@@ -131,16 +130,17 @@ class _Places:
         """Places whose row ends with the id just written."""
         is_over = self._ids[self._now] == BOUNDARY_ID
         is_over |= self._began == self._now + 1 - self._max_chars
-        places = np.flatnonzero(is_over)
-        return places[self.row[places] != _NOBODY]
+        is_over &= self.row != _NOBODY
+        places: Ids = is_over.nonzero()[0]
+        return places
 
-    def end(self, places: Ids) -> dict[int, list[int]]:
-        """Free these places; their ids by row, without a boundary."""
+    def end(self, places: Ids) -> Iterator[tuple[int, list[int]]]:
+        """Free these places; each's row and ids, without a boundary."""
         rows, began = self.row[places].tolist(), self._began[places].tolist()
         ends = (self._now + (self._ids[self._now, places] != BOUNDARY_ID)).tolist()
         self.row[places] = _NOBODY
         written = zip(rows, began, ends, places.tolist(), strict=True)
-        return {row: self._ids[start:end, place].tolist() for row, start, end, place in written}
+        return ((row, self._ids[start:end, place].tolist()) for row, start, end, place in written)
 
     def only(self, places: Ids) -> "_Places":
         """These places as a batch of their own."""
@@ -162,19 +162,21 @@ class _Places:
 
 
 class _Fresh:
-    """The first random numbers of rows, drawn for many before they begin."""
+    """First ids of rows and random numbers for the next, drawn for many before they begin."""
 
-    def __init__(self, keys: Keys) -> None:
-        self._keys, self._first = keys, 0
-        self._drawn = np.empty((1 + _DRAWN_AHEAD, 0))
+    def __init__(self, keys: Keys, opening: Callable[[Floats], Ids]) -> None:
+        self._keys, self._opening = keys, opening
+        self._first = self._end = 0
 
-    def of(self, rows: Ids) -> Floats:
-        """For positions 0 to 16 of rows that follow each other, (17, rows)."""
-        if rows[-1] >= self._first + self._drawn.shape[1]:
-            self._first = int(rows[0])
-            keys = self._keys[self._first : self._first + _FRESH]
-            self._drawn = uniforms_at(keys, np.arange(1 + _DRAWN_AHEAD)[:, None])
-        return self._drawn[:, rows - self._first]
+    def rows(self, row: int, count: int) -> tuple[Ids, Floats]:
+        """Of up to `count` rows from `row` on: ids (rows,), random numbers (16, rows)."""
+        if row == self._end:
+            self._first, self._end = row, min(row + _FRESH, len(self._keys))
+            positions = np.arange(1 + _DRAWN_AHEAD)[:, None]
+            first, *_ = drawn = uniforms_at(self._keys[row : self._end], positions)
+            self._tokens, self._drawn = self._opening(first), drawn[1:]
+        rows = slice(row - self._first, row - self._first + count)
+        return self._tokens[rows], self._drawn[:, rows]
 
 
 def _opening(logits: Logits, sampling: Sampling, may_end: bool) -> Callable[[Floats], Ids]:
