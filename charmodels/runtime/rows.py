@@ -98,7 +98,8 @@ class _Places:
 
     def tokens(self) -> Ids:
         """The last id of each place."""
-        return self._ids[self._now]
+        last: Ids = self._ids[self._now]
+        return last
 
     def busy(self) -> Ids:
         """Places where a row is written."""
@@ -117,7 +118,8 @@ class _Places:
         if tick % _DRAWN_AHEAD == 0:
             ticks = np.arange(tick, tick + _DRAWN_AHEAD)
             self._drawn = uniforms_at(keys[self.row], ticks[:, None] - self._began)
-        return self._drawn[tick % _DRAWN_AHEAD]
+        drawn: Floats = self._drawn[tick % _DRAWN_AHEAD]
+        return drawn
 
     def write(self, tokens: Ids) -> None:
         """One more id at each place."""
