@@ -181,6 +181,34 @@ def test_strings_do_not_depend_on_how_many_are_asked_for(names_model):
     assert len(lengths) > 5, "names should end at different places, or nothing was thinned out"
 
 
+def test_long_rows_beside_short_ones_are_whole():
+    """Row lengths from none to far past what is kept at first; some places are long free."""
+
+    class Uneven:
+        """Ends at once in some texts, else rarely; what it says hangs on all it has read."""
+
+        def initial_state(self, batch=1):
+            return {"sum": np.zeros((batch, 1), np.int64)}
+
+        def step(self, tokens, state):
+            total = (state["sum"] * 7 + tokens[:, None] + 1) % 101
+            logits = np.sin(total * np.arange(1, 7)).astype(np.float32)
+            logits[:, 0] = np.where(total[:, 0] % 50 == 10, 1.0, -7.0)
+            return logits, {"sum": total}
+
+    def rows_of(max_chars):
+        settings = {"sampling": Sampling(), "max_chars": max_chars, "seed": 3}
+        rows = list(generate_ids(Uneven(), ids(2), 5 * ROWS_AT_ONCE, **settings))
+        for row, written in enumerate(rows):
+            assert written == list(Stream(Uneven(), ids(2), row=row, **settings)), f"row {row}"
+        return [len(written) for written in rows]
+
+    lengths = rows_of(150)
+    assert min(lengths) == 0
+    assert max(lengths) == 150, "none is longer than what is kept at first"
+    assert max(rows_of(1)) == 1
+
+
 def test_rows_that_end_leave_the_batch():
     class Counting(Scripted):
         widths: list[int] = []  # noqa: RUF012
