@@ -11,8 +11,11 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import numpy as np
 import onnx
 import torch
+from onnx import numpy_helper
+from onnx.reference import ReferenceEvaluator
 from torch import Tensor, nn
 from torch.nn.functional import embedding
 
@@ -71,9 +74,32 @@ def build_step_graph(model: CharModel, bundle: Bundle) -> onnx.ModelProto:
         )
     assert program is not None
     graph = program.model_proto
+    _fold_constants(graph.graph)
     _tidy(graph, bundle)
     onnx.checker.check_model(graph, full_check=True)
     return graph
+
+
+def _fold_constants(graph: onnx.GraphProto) -> None:
+    """Compute what is made of weights alone: the exporter leaves Splits of them in the step."""
+    known = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
+    kept = []
+    for node in graph.node:
+        if node.input and all(name in known for name in node.input):
+            made = ReferenceEvaluator(node).run(None, {name: known[name] for name in node.input})
+            assert isinstance(made, list)
+            known |= zip(node.output, made, strict=True)
+        else:
+            kept.append(node)
+    read = {name for node in kept for name in node.input}
+    for field in ("node", "initializer"):
+        graph.ClearField(field)
+    graph.node.extend(kept)
+    graph.initializer.extend(
+        numpy_helper.from_array(np.asarray(value, order="C"), name)
+        for name, value in known.items()
+        if name in read
+    )
 
 
 def _tidy(graph: onnx.ModelProto, bundle: Bundle) -> None:
@@ -99,12 +125,14 @@ def _tidy(graph: onnx.ModelProto, bundle: Bundle) -> None:
 @contextmanager
 def _quiet() -> Iterator[None]:
     """The exporter talks to stdout, to loggers and in warnings about its own insides."""
-    logger = logging.getLogger("torch.onnx")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
+    loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     finally:
-        logger.setLevel(level)
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)

@@ -211,6 +211,8 @@ def test_the_graph_is_what_the_contract_says(
     assert json.loads(metadata[METADATA_KEY]).items() <= written.items()
     table = {t.name: numpy_helper.to_array(t) for t in graph.graph.initializer}
     assert any(t.shape[0] == len(facts.vocabulary) for t in table.values())
+    of_weights = [n.op_type for n in graph.graph.node if n.input and set(n.input) <= table.keys()]
+    assert not of_weights, "computed in every step though they never change"
     weights = {name: value.detach().numpy() for name, value in model.named_parameters()}
     kept = {name for name, weight in weights.items() if holds(table.values(), weight)}
     folded = {"rnn.weight_ih_l0", "gates.weight", "gate.weight", "norm.weight", "taps.weight"}
