@@ -8,6 +8,7 @@ import onnx
 
 from charmodels.runtime.bundle import Golden, Judgement, variant_file
 from charmodels.runtime.generation import StepModel, walk
+from charmodels.runtime.golden import scaled_difference
 from charmodels.runtime.onnx_step import OnnxStep, open_session
 from export.variants import LIMITS, VARIANTS
 from export.variants.held_out import HeldOut
@@ -104,6 +105,5 @@ def _golden_tolerance(golden: Golden, variant: StepModel) -> float:
     walker = walk(variant, variant.initial_state())
     for token in golden.tokens:
         logits = walker.advance(np.array([token]))
-    expected = np.array(golden.logits)
-    worst = (np.abs(logits[0] - expected) / np.maximum(1.0, np.abs(expected))).max()
-    return max(_LEAST_TOLERANCE, 2 * float(worst))
+    worst = scaled_difference(np.array(golden.logits), logits[0])
+    return max(_LEAST_TOLERANCE, 2 * worst)

@@ -12,8 +12,9 @@ import onnx
 from onnx import TensorProto, helper
 
 from charmodels.runtime.generation import Array
+from charmodels.runtime.packed_products import DOMAIN, OPERATOR
 from export.ngram_graph import Nodes
-from export.variants.rewrite import MICROSOFT, Weights
+from export.variants.rewrite import Weights
 
 _FEWEST_INPUTS = 16
 """A product over fewer numbers has nothing to gain."""
@@ -104,7 +105,7 @@ def write_int4_product(node: onnx.NodeProto, weights: Weights, graph: Nodes) -> 
     _finish(
         graph,
         product,
-        "MatMulNBits",
+        OPERATOR,
         product.given,
         graph.weight(product.name, packed),
         graph.weight(f"{product.name}.scale", scales),
@@ -113,7 +114,7 @@ def write_int4_product(node: onnx.NodeProto, weights: Weights, graph: Nodes) -> 
         bits=4,
         block_size=block,
         accuracy_level=4,
-        domain=MICROSOFT,
+        domain=DOMAIN,
     )
     return True
 

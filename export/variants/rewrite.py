@@ -6,6 +6,7 @@ import onnx
 from onnx import helper, numpy_helper
 
 from charmodels.runtime.generation import Array
+from charmodels.runtime.packed_products import DOMAIN
 from export.ngram_graph import Nodes
 
 Weights = Mapping[str, Array]
@@ -13,9 +14,6 @@ Weights = Mapping[str, Array]
 
 Rule = Callable[[onnx.NodeProto, Weights, Nodes], bool]
 """Writes what is to stand for a node and gives True; or writes nothing and gives False."""
-
-MICROSOFT = "com.microsoft"
-"""The domain of onnxruntime's own operators."""
 
 
 def rewrite(step: onnx.ModelProto, rules: Sequence[Rule]) -> onnx.ModelProto:
@@ -43,7 +41,7 @@ def replaced(
         smaller.graph.ClearField(field)
     smaller.graph.node.extend(nodes)
     smaller.graph.initializer.extend([*kept, *weights])
-    if any(node.domain == MICROSOFT for node in nodes):
-        smaller.opset_import.append(helper.make_opsetid(MICROSOFT, 1))
+    if any(node.domain == DOMAIN for node in nodes):
+        smaller.opset_import.append(helper.make_opsetid(DOMAIN, 1))
     onnx.checker.check_model(smaller)
     return smaller
