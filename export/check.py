@@ -34,6 +34,10 @@ def check_bundle(folder: Path) -> list[Measured]:
         BundleError: naming the first thing that is wrong.
     """
     first = load_bundle(folder)
+    if not first.bundle.files:
+        raise BundleError(
+            f"{folder}: opens, but alone it has no golden logits; check the folder it is from"
+        )
     measured = _measure(first, FP32, "")
     for variant in first.bundle.sizes:
         if variant != FP32:

@@ -75,6 +75,13 @@ def test_tokens_of_another_form_are_refused(step, tokens):
         step.step(tokens, step.initial_state())
 
 
+def test_no_text_at_all_is_refused(step):
+    with pytest.raises(SettingError, match="tokens of 0 texts"):
+        step.step(ids(), step.initial_state(0))
+    with pytest.raises(SettingError, match="tokens of 0 texts"):
+        step.walk(step.initial_state(0))
+
+
 # --- steps are pure ---
 
 

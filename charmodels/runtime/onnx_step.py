@@ -105,7 +105,9 @@ class OnnxStep:
     def _check(self, tokens: Ids, state: State) -> None:
         if tokens.ndim != 1 or tokens.dtype != np.int64:
             raise SettingError(f"tokens are {tokens.dtype} {tokens.shape}; expected int64 (batch,)")
-        if len(tokens) and not (tokens.min() >= 0 and tokens.max() < self.vocab):
+        if not len(tokens):
+            raise SettingError("tokens of 0 texts; expected at least 1")
+        if not (tokens.min() >= 0 and tokens.max() < self.vocab):
             raise VocabularyError(f"token ids {tokens.tolist()}; expected 0 to {self.vocab - 1}")
         if state.keys() != self.shapes.keys():
             raise SettingError(f"states are {list(state)}; expected {list(self.shapes)}")

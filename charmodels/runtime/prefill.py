@@ -14,9 +14,9 @@ from charmodels.runtime.generation import State
 from charmodels.runtime.sampling import Ids, Logits
 
 PREFILL_FROM = 6
-"""Characters from which on one call is quicker than as many steps. Twenty models of hidden 128,
-each recurrence alone and in two blocks, crossed over between the second character and the fourth;
-at the sixth all were at least 1.2 times as quick."""
+"""Ids, the one before the prompt counted, from which on one call is quicker than as
+many steps. Twenty models of hidden 128, each recurrence alone and in two blocks, crossed over
+between the second id and the fourth; at the sixth all were at least 1.2 times as quick."""
 
 PREFILL_AT_ONCE = 256
 """Characters read by one call at most, so that its memory is bounded whatever the prompt."""
