@@ -2,6 +2,7 @@
 
 import importlib.util
 import warnings
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,8 @@ from torch.nn.functional import log_softmax
 
 from charmodels.models import build_model
 from charmodels.runtime import load_bundle
-from charmodels.runtime.bundle import METADATA_KEY, read_bundle
+from charmodels.runtime.bundle import METADATA_KEY, STEP, read_bundle, write_bundle
+from charmodels.runtime.vocabulary import Vocabulary
 from charmodels.training.checkpoint import MODEL, put_weights, read_tensors
 from export.__main__ import main
 from export.neighbours.icefall import MODEL as WITH_STATE
@@ -23,6 +25,7 @@ from export.writer import export_run
 from tests.browser import missing
 from tests.engines import ROOT
 from tests.test_parity import quiet, write_run_folder
+from tests.tiny import lstm_graph, tiny_bundle
 
 SHIPPED = ROOT / "demo" / "bundles"
 
@@ -137,6 +140,25 @@ def test_icefall_scores_as_torch_does(shape: tuple[int, int], tmp_path: Path) ->
     assert len(lines) == len(facts.vocabulary)
 
 
+def test_every_line_of_the_tokens_is_a_word_and_its_id(tmp_path: Path) -> None:
+    """Readers part lines at white space, of which Unicode has more than a space."""
+    symbols = ("", *" \t\n\x0b\u00a0\u2028\u3000ñ€")
+    bundle = replace(tiny_bundle(), vocabulary=Vocabulary(symbols))
+    (tmp_path / "b").mkdir()
+    write_bundle(tmp_path / "b", bundle, {STEP: lstm_graph(bundle).SerializeToString()}, 18)
+    assert write("icefall", tmp_path / "b", tmp_path / "lm") == 0
+    lines = (tmp_path / "lm" / "tokens.txt").read_text(encoding="utf-8").splitlines()
+    assert [line.split()[1:] for line in lines] == [[str(i)] for i in range(len(symbols))]
+    assert lines[5:7] == ["<U+00A0> 5", "<U+2028> 6"]
+
+
+def test_the_next_command_uploads(
+    names_bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert write("hub", names_bundle, tmp_path / "card") == 0
+    assert f"; next: hf upload USER/card {tmp_path / 'card'}\n" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("name", ["municipios", "dinosaurs"])
 def test_icefall_takes_lstms_alone(
     name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -186,6 +208,8 @@ def test_what_is_there_is_not_written_over(
     assert write("triton", names_bundle, tmp_path / "model") == 1
     assert "write over it with --force" in capsys.readouterr().err
     assert write("triton", names_bundle, tmp_path / "model", "--force") == 0
+    assert write("hub", tmp_path / "model", tmp_path / "model", "--force") == 1
+    assert "is the bundle itself; choose another --out" in capsys.readouterr().err
 
 
 def test_a_run_is_told_to_become_a_bundle_first(

@@ -34,6 +34,8 @@ def write_for(neighbour: Neighbour, where: Path, out: Path, *, force: bool = Fal
         )
     if out.exists() and not force:
         raise BundleError(f"{out} exists; choose another --out, or write over it with --force")
+    if out.exists() and where.exists() and out.samefile(where):
+        raise BundleError(f"{out} is the bundle itself; choose another --out")
     with bundle_files(where) as folder:
         if not folder.is_dir():
             raise BundleError(f"{where}: expected a bundle's folder, not a lone graph")

@@ -21,6 +21,7 @@ MODEL = "with-state.onnx"
 TOKENS = "tokens.txt"
 
 _NAMED = {"": "<sos/eos>", " ": "<space>", "\n": "<newline>", "\t": "<tab>"}
+"""Symbols that readers, who part lines at white space, would lose; others as in <U+00A0>."""
 
 
 def write_icefall(bundle: Path, out: Path) -> None:
@@ -34,8 +35,13 @@ def write_icefall(bundle: Path, out: Path) -> None:
     out.mkdir(parents=True, exist_ok=True)
     onnx.save(graph, str(out / MODEL))
     symbols = enumerate(facts.vocabulary.symbols)
-    lines = [f"{_NAMED.get(symbol, symbol)} {index}\n" for index, symbol in symbols]
+    lines = [f"{_written(symbol)} {index}\n" for index, symbol in symbols]
     (out / TOKENS).write_text("".join(lines), encoding="utf-8")
+
+
+def _written(symbol: str) -> str:
+    white = f"<U+{ord(symbol):04X}>" if symbol.isspace() else symbol
+    return _NAMED.get(symbol, white)
 
 
 def icefall_graph(step: onnx.ModelProto, bundle: Bundle) -> onnx.ModelProto:
