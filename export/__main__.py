@@ -3,7 +3,7 @@
 import json
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -15,29 +15,30 @@ from charmodels.runtime.bundle import FP32, read_bundle
 
 @dataclass(frozen=True)
 class Export:
-    """Turn a run into an ONNX bundle, proven equal to torch; or check, or describe a bundle."""
+    """Turn a run into an ONNX bundle, proven equal to torch; or check, describe or hand on one."""
 
     run: tyro.conf.Positional[Path | None] = None
-    """The run folder to export."""
+    """The run folder to export; with --for, the bundle to write."""
     out: Path | None = None
-    """Where the bundle goes; it must not exist."""
+    """Where the result goes; it must not exist."""
     force: bool = False
-    """Replace the bundle that is there."""
-    weights: bool = True
-    """Add the trainable weights in float16 (half as large as the graph), for train --from."""
-    ngram: bool = True
-    """Ship the run's n-gram with the network. It knows parts of the list by heart: leave it out
-    where the list is private."""
+    """Replace what is there."""
+    no_weights: bool = False
+    """Leave out the trainable weights (float16, half as large as the graph): nobody can go on from
+    the bundle with train --from."""
+    no_ngram: bool = False
+    """Leave out the run's n-gram, which knows parts of the list by heart: where the list is
+    private."""
     graphs: str | None = None
     """Which graphs, with commas: step, prefill, sample, generate. Left out, step, and prefill where
     it takes at most a megabyte, for it holds the weights a second time."""
     neighbour: Annotated[Literal["triton", "icefall", "hub"] | None, tyro.conf.arg(name="for")] = (
         None
     )
-    """Write a bundle, given instead of the run, for other software: a model's folder for Triton, a
-    language model for icefall and sherpa-onnx, or a folder with a model card for Hugging Face."""
+    """Write a bundle for other software: a model's folder for Triton, a language model for icefall
+    and sherpa-onnx, or a folder with a model card for Hugging Face."""
     variants: str = "fp32"
-    """Smaller graphs beside the one in fp32, by commas: fp16 (half the file), int8, int4
+    """Smaller steps beside the one in fp32, with commas: fp16 (half the file), int8, int4
     (onnxruntime only). Each is judged on held-out text; one that strays too far is left out, and
     the others are written."""
     check: Path | None = None
@@ -57,19 +58,38 @@ def parse(argv: Sequence[str] | None) -> Export:
 
 
 def run(args: Export) -> int:
-    """Do one of the three; prints results on stdout, talk on stderr."""
+    """Do one of the four; prints results on stdout, talk on stderr."""
     if sum(x is not None for x in (args.run, args.check, args.inspect)) != 1:
-        raise UsageError("expected one of: RUN --out BUNDLE, --check BUNDLE, --inspect BUNDLE")
+        raise UsageError(
+            "expected one of: RUN --out BUNDLE, --check BUNDLE, --inspect BUNDLE, "
+            "BUNDLE --for NEIGHBOUR --out FOLDER"
+        )
     if args.check is not None:
+        _refuse_others(args, "check", "as_json")
         return _check(args.check, args.as_json)
     if args.inspect is not None:
+        _refuse_others(args, "inspect", "as_json")
         return _inspect(args.inspect, args.as_json)
     assert args.run is not None
     if args.out is None:
         raise UsageError(f"--out is missing; for example --out bundles/{args.run.name}")
     if args.neighbour is not None:
+        _refuse_others(args, "neighbour", "run", "out", "force", "as_json")
         return _write_for(args.neighbour, args.run, args.out, args)
     return _export(args.run, args.out, args)
+
+
+_FLAGS = {"neighbour": "--for", "as_json": "--json", "run": "RUN"}
+
+
+def _refuse_others(args: Export, task: str, *heard: str) -> None:
+    """A word that the task would not hear is a mistake."""
+    for each in fields(args):
+        if each.name not in (task, *heard) and getattr(args, each.name) != each.default:
+            flag, given = (
+                _FLAGS.get(name, "--" + name.replace("_", "-")) for name in (task, each.name)
+            )
+            raise UsageError(f"{flag} does nothing with {given}; leave it out")
 
 
 def _check(folder: Path, as_json: bool) -> int:
@@ -104,39 +124,39 @@ def _write_for(
     files = sorted(str(path.relative_to(out)) for path in out.rglob("*") if path.is_file())
     if args.as_json:
         print(json.dumps({"out": str(out), "for": neighbour, "files": files}))
-    print(f"wrote {out}: {', '.join(files)}", file=sys.stderr)
+    upload = f"; next: hf upload USER/{out.name} {out}" if neighbour == "hub" else ""
+    print(f"wrote {out}: {', '.join(files)}{upload}", file=sys.stderr)
     return 0
 
 
-def _wanted(variants: str) -> list[str]:
-    """The variants asked for beside fp32, which is always there."""
-    from export.variants import VARIANTS
-
-    wanted = list(dict.fromkeys(name.strip() for name in variants.split(",") if name.strip()))
-    for name in wanted:
-        if name not in (FP32, *VARIANTS):
-            known = ", ".join((FP32, *VARIANTS))
-            raise UsageError(f"no variant {name!r:.40}; expected some of {known}, by commas")
-    return [name for name in wanted if name != FP32]
+def _listed(flag: str, given: str, known: Sequence[str]) -> list[str]:
+    """The names of a list with commas, each once, all of them known."""
+    names = list(dict.fromkeys(name.strip() for name in given.split(",") if name.strip()))
+    for name in names:
+        if name not in known:
+            raise UsageError(
+                f"{flag} has {name!r:.40}; expected some of {', '.join(known)}, with commas"
+            )
+    return names
 
 
 def _export(run_folder: Path, out: Path, args: Export) -> int:
-    variants = _wanted(args.variants)
+    from export.variants import VARIANTS
+
+    variants = _listed("--variants", args.variants, (FP32, *VARIANTS))
     from export.writer import GRAPHS, export_run
 
-    graphs = args.graphs.split(",") if args.graphs is not None else None
-    if graphs is not None and ("step" not in graphs or set(graphs) - set(GRAPHS)):
-        raise UsageError(
-            f"--graphs {args.graphs}; expected step and any of {', '.join(GRAPHS[1:])}"
-        )
+    graphs = _listed("--graphs", args.graphs, GRAPHS) if args.graphs is not None else None
+    if graphs is not None and "step" not in graphs:
+        raise UsageError(f"--graphs {args.graphs} has no step, which every bundle has")
     export_run(
         run_folder,
         out,
         force=args.force,
-        weights=args.weights,
-        ngram=args.ngram,
+        weights=not args.no_weights,
+        ngram=not args.no_ngram,
         graphs=graphs,
-        variants=variants,
+        variants=[name for name in variants if name != FP32],
         report=lambda line: print(line, file=sys.stderr if args.as_json else sys.stdout),
     )
     size = sum(file.stat().st_size for file in out.iterdir())

@@ -142,7 +142,8 @@ def test_a_path_that_is_no_folder_is_refused(tmp_path, kind):
     path = tmp_path / "x"
     if kind == "file":
         path.write_text("hello")
-    assert "no bundle.json" in refusal(path)
+    reason = "no bundle.json" if kind == "file" else "no such file or folder"
+    assert reason in refusal(path)
 
 
 def test_a_missing_graph_is_named(folder):

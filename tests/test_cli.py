@@ -10,10 +10,13 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import onnx
 import pytest
 
 import charmodels.__main__
 import export.__main__
+from charmodels.runtime.bundle import read_bundle, write_bundle
+from export.sample_graph import build_sample_graph
 from tests.test_imports import SLACK, ask
 from tests.tiny import write_tiny
 
@@ -107,6 +110,15 @@ def test_help_names_every_command():
         (export_, ["--chek", "x"], "--check"),
         (export_, [], "expected one of: RUN --out BUNDLE"),
         (export_, ["a", "--check", "b"], "expected one of"),
+        (export_, ["--check", "a", "--for", "hub"], "--check does nothing with --for"),
+        (export_, ["--inspect", "a", "--variants", "int8"], "--inspect does nothing with --var"),
+        (
+            export_,
+            ["a", "--out", "b", "--for", "hub", "--no-ngram"],
+            "--for does nothing with --no-",
+        ),
+        (export_, ["a", "--out", "b", "--graphs", "step,prefil"], "expected some of step, prefill"),
+        (export_, ["a", "--out", "b", "--graphs", "prefill, sample"], "has no step"),
         (export_, ["runs/mine"], "--out is missing"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else None,
@@ -142,7 +154,8 @@ def assert_one_line(code, out, err, reason):
 @pytest.mark.parametrize(
     ("main", "argv", "reason"),
     [
-        (charm, ["sample", "no/such/folder"], "no bundle.json in it"),
+        (charm, ["sample", "no/such/folder"], "no such file or folder"),
+        (charm, ["sample", "hf://name"], "expected hf://user/name"),
         (charm, ["sample", "NAMES", "--prefix", "Ω"], "does not know 'Ω'"),
         (charm, ["sample", "NAMES", "--temperature", "11"], "temperature is 11"),
         (charm, ["sample", "NAMES", "--temperature", "nan"], "temperature is nan"),
@@ -155,7 +168,9 @@ def assert_one_line(code, out, err, reason):
         (charm, ["sample", "TEXT", "--seed", "-1"], "seed is -1"),
         (charm, ["sample", "BROKEN"], "changed since it was made"),
         (charm, ["data", "fetch", "nothing"], "nothing"),
-        (export_, ["--check", "no/such/folder"], "no bundle.json in it"),
+        (export_, ["--check", "no/such/folder"], "no such file or folder"),
+        (export_, ["--check", "GRAPH"], "alone it has no golden logits"),
+        (export_, ["NAMES", "--out", "b"], "is a bundle; expected the run it was made from"),
         (export_, ["--check", "BROKEN"], "changed since it was made"),
         (export_, ["--inspect", "BROKEN"], "changed since it was made"),
     ],
@@ -173,7 +188,8 @@ def places(names_bundle, text_bundle, tmp_path):
     graph = bytearray((broken / "step.onnx").read_bytes())
     graph[2000] ^= 1
     (broken / "step.onnx").write_bytes(graph)
-    return {"NAMES": names_bundle, "TEXT": text_bundle, "BROKEN": broken}
+    graph = names_bundle / "step.onnx"
+    return {"NAMES": names_bundle, "TEXT": text_bundle, "BROKEN": broken, "GRAPH": graph}
 
 
 @pytest.mark.parametrize(
@@ -354,6 +370,22 @@ def test_an_inspection_is_a_sheet_to_read(text_bundle, tmp_path):
     archive = shutil.make_archive(str(tmp_path / "text"), "zip", text_bundle)
     assert export_("--inspect", archive)[1].splitlines()[1:] == sheet.splitlines()[1:]
     assert export_("--inspect", text_bundle / "step.onnx")[0] == 0
+
+
+def test_an_inspection_names_types_and_variants_and_moves_no_cursor(names_bundle, tmp_path):
+    step = onnx.load(names_bundle / "step.onnx")
+    (tmp_path / "step.int8.onnx").write_bytes(step.SerializeToString())
+    assert "step.int8.onnx: int8, " in export_("--inspect", tmp_path / "step.int8.onnx")[1]
+    bundle = read_bundle(names_bundle)
+    sample = build_sample_graph(step, bundle)
+    sample.graph.output[0].name = "\x1b[2Jgone"
+    graphs = {"step.onnx": step.SerializeToString(), "sample.onnx": sample.SerializeToString()}
+    write_bundle(tmp_path, bundle, graphs, 18)
+    code, sheet, _ = export_("--inspect", tmp_path)
+    assert code == 0
+    assert "             temperature  float64 (batch,)\n" in sheet
+    assert "gone" in sheet
+    assert "\x1b" not in sheet
 
 
 def test_check_notices_golden_logits_that_do_not_fit(names_bundle, tmp_path):

@@ -173,7 +173,7 @@ def test_a_revision_is_another_bundle(hub: Hub, tmp_path: Path) -> None:
         ("hf://someone/nothing", "hf://someone/nothing: "),
         ("hf://someone/names@v9", "hf://someone/names@v9: "),
         ("hf://someone/empty", "no bundle.json in it"),
-        ("hf://someone", "no bundle.json in it; a bundle is made with"),
+        ("hf://someone", "expected hf://user/name"),
     ],
 )
 def test_what_is_not_there_is_said(hub: Hub, tmp_path: Path, where: str, reason: str) -> None:

@@ -39,7 +39,8 @@ def bundle_files(where: str | Path) -> Iterator[Path]:
     Raises:
         BundleError: the archive or repository holds no bundle, or what a bundle must not.
     """
-    if match := _HUB.fullmatch(str(where)):
+    said = where.as_posix() if isinstance(where, Path) else where  # on Windows, too
+    if match := _HUB.fullmatch(said):
         with _aside() as folder:
             _copy_from_hub(match["repository"], match["revision"], folder)
             yield folder
@@ -47,6 +48,13 @@ def bundle_files(where: str | Path) -> Iterator[Path]:
         with _aside() as folder:
             _unpack(Path(where), folder)
             yield folder
+    elif said.startswith("hf:"):
+        raise BundleError(f"{where}: expected hf://user/name or hf://user/name@revision")
+    elif not Path(where).exists():
+        raise BundleError(
+            f"{where}: no such file or folder; a bundle is made with: "
+            "python -m export RUN --out BUNDLE"
+        )
     else:
         yield Path(where)
 

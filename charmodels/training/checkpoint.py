@@ -108,6 +108,8 @@ def read_run(folder: Path) -> RunFacts:
     """
     path = folder / RUN
     if not path.is_file():
+        if (folder / "bundle.json").is_file():
+            raise RunError(f"{folder} is a bundle; expected the run it was made from")
         raise RunError(
             f"{folder}: no {RUN} in it; a run is made with: "
             f"python -m charmodels train CORPUS --out {folder}"
