@@ -16,13 +16,14 @@ import os
 import statistics
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from charmodels.config import ModelConfig, TrainConfig
 from charmodels.corpus.registry import find_dataset, open_corpus
 from charmodels.corpus.splitting import split_corpus
 from charmodels.evaluation.plots import Curve, draw_curves
@@ -55,9 +56,12 @@ class Cell:
 
     @property
     def settings(self) -> str:
-        """A mark of the flags, or of the default where there are none: it decides what is stale."""
+        """A mark of the flags, or of the default where there are none: it decides what is stale.
+
+        A setting that came later, and is as it always was, makes nothing stale.
+        """
         recipe = default_recipe(open_corpus(self.corpus), self.seconds)
-        told = self.flags or (str(recipe.model), str(recipe.training))
+        told = self.flags or (*_told(recipe.model), *_told(recipe.training))
         return hashlib.sha256(" ".join(told).encode()).hexdigest()[:12]
 
     def run(self) -> dict[str, Any]:
@@ -74,6 +78,14 @@ class Cell:
                     row["windowed_nats_per_char"] = _windowed(bundle)
         row.pop("run")
         return row
+
+
+def _told(config: ModelConfig | TrainConfig) -> Iterator[str]:
+    """The settings that are not what they are by themselves."""
+    for field in fields(config):
+        value = getattr(config, field.name)
+        if value != field.default:
+            yield f"{field.name}={value}"
 
 
 def cells() -> Iterator[Cell]:
