@@ -118,8 +118,10 @@ RECIPES: dict[str, Recipe] = {
         purpose="ships: dinosaurs",
         dataset="dinos",
         lowercase=True,
-        model=ModelConfig(arch="gru", hidden_size=96, dropout=0.5),
-        training=TrainConfig(learning_rate=1.2e-2, max_epochs=40, max_seconds=60),
+        model=ModelConfig(arch="gru", hidden_size=96, dropout=0.4),
+        training=TrainConfig(
+            learning_rate=1.2e-2, weight_dropout=0.3, max_epochs=60, max_seconds=60
+        ),
     ),
     "us_names": _shipped("us_baby_names_10k", LIST, 120, "ships: US baby names"),
     "shakespeare": _shipped(
