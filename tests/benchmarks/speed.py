@@ -24,7 +24,7 @@ from charmodels.runtime.bundle import PREFILL, STEP, Bundle, Kind, write_bundle
 from charmodels.runtime.generation import ROWS_AT_ONCE, Array, walk
 from charmodels.runtime.sampling import Sampling, pick_one, uniforms
 from charmodels.runtime.vocabulary import Vocabulary
-from charmodels.training.train import state_specs
+from charmodels.training.speaker import state_specs
 from export.kernels import kernels_of
 from export.prefill_graph import build_prefill_graph
 from export.step_graph import OPSET, build_step_graph
