@@ -1,6 +1,7 @@
 """How near the runtime comes to what the machine can do: bytes read, characters written, prompts.
 
 Every ratio is of medians over rounds in which all take turns, so that a busy machine slows both.
+Seconds are the process's own on its core: with one thread, those of the clock where nobody else is.
 Weights are random: how quick a model is does not hang on what it learned.
 """
 
@@ -96,10 +97,10 @@ def _take_turns(loops: dict[str, Callable[[], object]], count: int) -> dict[str,
     micros: dict[str, list[float]] = {name: [] for name in loops}
     for number in range(ROUNDS + 1):
         for name, loop in loops.items():
-            start = time.perf_counter()
+            start = time.process_time()
             loop()
             if number:
-                micros[name].append((time.perf_counter() - start) / count * 1e6)
+                micros[name].append((time.process_time() - start) / count * 1e6)
     return micros
 
 
@@ -315,20 +316,20 @@ def _names() -> list[Row]:
         written: list[float] = []
         steps: list[float] = []
         for part in range(5):  # the whole hundred thousand once, a fifth a turn
-            start = time.perf_counter()
+            start = time.process_time()
             accepted, characters, seen = 0, 0, set(known)
             for name in model.generate_each(NAMES // 5, seed=part):
                 characters += len(name)
                 if name not in seen:
                     seen.add(name)
                     accepted += len(name)
-            seconds = time.perf_counter() - start
+            seconds = time.process_time() - start
             rates.append(accepted / seconds)
             written.append(characters / seconds)
-            start = time.perf_counter()
+            start = time.process_time()
             for _ in range(300):
                 walker.advance(tokens)
-            steps.append(300 * ROWS_AT_ONCE / (time.perf_counter() - start))
+            steps.append(300 * ROWS_AT_ONCE / (time.process_time() - start))
             share = (len(seen) - len(known)) / (NAMES // 5)
     rate = statistics.median(rates)
     return [
@@ -341,13 +342,13 @@ def _names() -> list[Row]:
             note=f"{share:.1%} of the names accepted, {KNOWN:,} in the list",
         ),
         Row(
-            name="characters of 100,000 names / characters of the bare step",
-            value=statistics.median(a / b for a, b in zip(written, steps, strict=True)),
+            name="accepted characters / characters of the bare step",
+            value=_ratio(rates, steps),
             unit="x",
             limit=0.8,
             at_least=True,
-            note=f"written before the filter; accepted {_ratio(rates, steps):.2f}x; bare step, "
-            f"batch {ROWS_AT_ONCE}: {statistics.median(steps):,.0f} characters/s",
+            note=f"of all characters written {_ratio(written, steps):.2f}x; bare step, batch "
+            f"{ROWS_AT_ONCE}: {statistics.median(steps):,.0f} characters/s",
         ),
     ]
 
