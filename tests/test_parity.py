@@ -1,6 +1,7 @@
 """The bundle speaks as the model did, for every recurrence; and a wrong one is caught."""
 
 import json
+import logging
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -389,3 +390,13 @@ def test_a_session_may_be_shared_by_two_engines(tmp_path: Path) -> None:
     a, b = OnnxStep(session), OnnxStep(session)
     tokens = written_tokens(a, 20, 2)
     assert all(difference.raw == 0 for difference in compare(a, b, tokens))
+
+
+def test_the_exporter_keeps_its_talk_to_itself(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of this model it would complain that it cannot fold a Split of weights."""
+    write_run_folder(tmp_path / "run", "gru_reset_before", **SHAPES["1"])
+    export_run(tmp_path / "run", tmp_path / "bundle", report=quiet)
+    assert capsys.readouterr() == ("", "")
+    assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
