@@ -42,7 +42,8 @@ class Export:
     (onnxruntime only). Each is judged on held-out text; one that strays too far is left out, and
     the others are written."""
     check: Path | None = None
-    """Verify this bundle: hashes, structure, golden logits. Works without torch."""
+    """Verify this bundle: hashes, structure, golden logits; of sample.onnx and generate.onnx, which
+    are never opened, the hashes alone. Works without torch."""
     inspect: Path | None = None
     """Describe this bundle: graphs, inputs, outputs, sizes, figures, where it comes from. Works
     without torch."""
