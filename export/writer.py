@@ -97,6 +97,7 @@ def export_run(
     if expert and not ngram:
         facts, expert, evaluation = of_network_alone(facts), None, {}
     trained = speaking_model(facts, model, expert)
+    text = held_out(facts, trained.step) if variants else None  # first: its corpus may be gone
     bundle = describe(facts, trained, model, evaluation)
     step_graph = build_step_graph(model, bundle)
     if expert:
@@ -111,8 +112,7 @@ def export_run(
         prove_further_graphs(aside, shipped, files, report)
         golden = make_golden(shipped)
         bundle = replace(bundle, golden=golden)
-        if variants:
-            text = held_out(facts, shipped.step)
+        if text:
             judged = make_variants(step_graph, shipped.step, variants, text, golden, aside, report)
             bundle = replace(bundle, variants=judged)
             kept = [variant_file(name) for name, each in judged.items() if each.accepted]

@@ -1,6 +1,7 @@
 """The text that variants are judged on: a run's validation part, cut into rows read side by side.
 
 The test part stays unread: whether a variant ships is a choice, and choices are made on validation.
+Most models have in the end read that part too; what is judged is the distance from fp32 on it.
 """
 
 from collections.abc import Sequence
