@@ -212,21 +212,9 @@ def check_values(
 
 
 def _check_sizes(path: Path, model: Any, bundle: Bundle) -> None:
-    """Work out every shape for one text and for many, and bound a step's memory and work.
-
-    A value either belongs to the weights and keeps its size, or to the texts and grows with them.
-    """
+    """Work out every shape for one text and for many, and bound a step's memory and work."""
     one, many = (_infer(path, model, batch) for batch in (1, ROWS_AT_ONCE))
-    of_weights = of_text = 0  # bytes
-    for name, (elem_type, shape) in one.items():
-        size, grown = math.prod(shape), math.prod(many[name][1])
-        if grown == size:
-            of_weights += size * element_bytes(path, elem_type)
-        elif grown == size * ROWS_AT_ONCE:
-            of_text += size * element_bytes(path, elem_type)
-        else:
-            shapes = f"{shape} for one text, {many[name][1]} for {ROWS_AT_ONCE}"
-            raise BundleError(f"{path}: {name[:60]!r} does not grow with the texts: {shapes}")
+    of_weights, of_text = count_bytes(path, one, many)
     file_bytes = path.stat().st_size
     if of_weights > GROWTH * file_bytes:
         raise BundleError(f"{path}: {file_bytes:,} bytes that would fill {of_weights:,}")
@@ -237,12 +225,47 @@ def _check_sizes(path: Path, model: Any, bundle: Bundle) -> None:
     work = sum(work_of(node, sizes) for node in model.graph.node)
     if work > GROWTH * file_bytes + BYTES_PER_TEXT:
         raise BundleError(f"{path}: a step would multiply {work:,} numbers for one text")
+    check_promises(path, bundle, many)
+    check_divisors(path, model.graph.node, model.graph.initializer, one)
+
+
+def count_bytes(path: Path, one: Values, many: Values) -> tuple[int, int]:
+    """Bytes of the values that weights alone make, and of those that grow with the texts, for one.
+
+    A value either belongs to the weights and keeps its size, or to the texts and grows with them.
+
+    Args:
+        path: of the graph, for the error.
+        one: element type and shape of every value for one text.
+        many: the same for ROWS_AT_ONCE.
+
+    Raises:
+        BundleError: a value does neither.
+    """
+    of_weights = of_text = 0  # bytes
+    for name, (elem_type, shape) in one.items():
+        size, grown = math.prod(shape), math.prod(many[name][1])
+        if grown == size:
+            of_weights += size * element_bytes(path, elem_type)
+        elif grown == size * ROWS_AT_ONCE:
+            of_text += size * element_bytes(path, elem_type)
+        else:
+            shapes = f"{shape} for one text, {many[name][1]} for {ROWS_AT_ONCE}"
+            raise BundleError(f"{path}: {name[:60]!r} does not grow with the texts: {shapes}")
+    return of_weights, of_text
+
+
+def check_promises(path: Path, bundle: Bundle, many: Values) -> None:
+    """The logits and next states come out, for ROWS_AT_ONCE texts, as bundle.json says.
+
+    Raises:
+        BundleError: naming the first that does not.
+    """
     promised: dict[str, Shape] = {"logits": (ROWS_AT_ONCE, len(bundle.vocabulary))}
     promised |= {f"next_{state.name}": (ROWS_AT_ONCE, *state.shape) for state in bundle.states}
     for name, shape in promised.items():
         if many[name][1] != shape:
             raise BundleError(f"{path}: {name} comes out as {many[name][1]}; expected {shape}")
-    check_divisors(path, model.graph.node, model.graph.initializer, one)
 
 
 def without_weights(model: Any) -> Any:

@@ -34,9 +34,10 @@ from charmodels.runtime.verify import (
     check_nodes,
     check_numbers,
     check_opsets,
+    check_promises,
     check_tensor,
     check_values,
-    element_bytes,
+    count_bytes,
     infer,
     read_graph,
     without_weights,
@@ -111,15 +112,7 @@ def _check_sizes(path: Path, model: Any, bundle: Bundle) -> None:
     """Bound the memory and the work of the longest prompt that is read at once."""
     time = PREFILL_AT_ONCE
     one, many = (_all_values(path, model, batch, time) for batch in (1, ROWS_AT_ONCE))
-    of_weights = of_text = 0  # bytes
-    for name, (kind, shape) in one.items():
-        size, grown = math.prod(shape), math.prod(many[name][1])
-        if grown == size:
-            of_weights += size * element_bytes(path, kind)
-        elif grown == size * ROWS_AT_ONCE:
-            of_text += size * element_bytes(path, kind)
-        else:
-            raise BundleError(f"{path}: {name[:60]!r} does not grow with the texts")
+    of_weights, of_text = count_bytes(path, one, many)
     file_bytes = path.stat().st_size
     if of_weights > GROWTH * file_bytes:
         raise BundleError(f"{path}: {file_bytes:,} bytes that would fill {of_weights:,}")
@@ -132,11 +125,7 @@ def _check_sizes(path: Path, model: Any, bundle: Bundle) -> None:
         work += time * sum(work_of(node, sizes) for node in _body(path, scan).node)
     if work > time * (GROWTH * file_bytes + BYTES_PER_TEXT):
         raise BundleError(f"{path}: a prompt would multiply {work:,} numbers for one text")
-    wanted: dict[str, Shape] = {"logits": (ROWS_AT_ONCE, len(bundle.vocabulary))}
-    wanted |= {f"next_{state.name}": (ROWS_AT_ONCE, *state.shape) for state in bundle.states}
-    for name, shape in wanted.items():
-        if many[name][1] != shape:
-            raise BundleError(f"{path}: {name} comes out as {many[name][1]}; expected {shape}")
+    check_promises(path, bundle, many)
     nodes = [
         *model.graph.node,
         *(node for scan in _scans(model) for node in _body(path, scan).node),
