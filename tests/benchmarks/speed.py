@@ -58,7 +58,8 @@ def rows() -> list[Row]:
 
 
 @contextmanager
-def _subject(arch: str, hidden: int, embedding: int, kind: Kind = "text") -> Iterator[Subject]:
+def open_subject(arch: str, hidden: int, embedding: int, kind: Kind = "text") -> Iterator[Subject]:
+    """A model of random weights, opened with its prompt graph and without, until the end."""
     torch.manual_seed(0)
     config = ModelConfig(
         arch=arch,  # type: ignore[arg-type]
@@ -92,7 +93,7 @@ def _subject(arch: str, hidden: int, embedding: int, kind: Kind = "text") -> Ite
         shutil.rmtree(folder)
 
 
-def _take_turns(loops: dict[str, Callable[[], object]], count: int) -> dict[str, list[float]]:
+def take_turns(loops: dict[str, Callable[[], object]], count: int) -> dict[str, list[float]]:
     """Microseconds of each of `count` things a loop does, round by round; the first warms up."""
     micros: dict[str, list[float]] = {name: [] for name in loops}
     for number in range(ROUNDS + 1):
@@ -104,7 +105,8 @@ def _take_turns(loops: dict[str, Callable[[], object]], count: int) -> dict[str,
     return micros
 
 
-def _ratio(slow: list[float], quick: list[float]) -> float:
+def ratio(slow: list[float], quick: list[float]) -> float:
+    """How many times slower, the median over rounds."""
     return statistics.median(a / b for a, b in zip(slow, quick, strict=True))
 
 
@@ -115,7 +117,7 @@ def _weights(model: CharModel) -> list[Tensor]:
     return [weight.detach() for weight in layer.rnn.all_weights[0]]
 
 
-def _hand_cell(model: CharModel) -> Step:
+def hand_cell(model: CharModel) -> Step:
     """The recurrence as plainly and quickly as torch allows: no module calls."""
     w_x, w_h, b, _ = _weights(model)
     w_x, w_h, embedding = w_x.t().contiguous(), w_h.t().contiguous(), model.embedding.weight
@@ -136,7 +138,7 @@ def _hand_cell(model: CharModel) -> Step:
     return lstm if model.config.arch == "lstm" else rnn
 
 
-def _nn_module(model: CharModel) -> Step:
+def nn_module(model: CharModel) -> Step:
     """torch's own module, one character a call."""
     layer = model.recurrences()[0]
     assert isinstance(layer, LSTM | RNN)
@@ -158,7 +160,7 @@ def _torch_steps(step: Step, hidden: int, states: int, count: int) -> None:
         _, state = step(token, state)
 
 
-def _torch_stream(step: Step, hidden: int, states: int, count: int) -> str:
+def torch_stream(step: Step, hidden: int, states: int, count: int) -> str:
     """The same loop and sampler as ours, around a torch step."""
     symbols = [chr(0x61 + i) for i in range(VOCAB)]
     drawn = uniforms(1, np.array([0]), 0, count)[0].tolist()
@@ -221,8 +223,8 @@ def _advance(model: Model, count: int) -> Callable[[], None]:
 def _large() -> list[Row]:
     """LSTM-1024 with embedding 256: almost nothing but the reading of its weights."""
     count = 60
-    with _subject("lstm", 1024, 256) as subject:
-        cell, module = _hand_cell(subject.torch), _nn_module(subject.torch)
+    with open_subject("lstm", 1024, 256) as subject:
+        cell, module = hand_cell(subject.torch), nn_module(subject.torch)
         compiled, lean = _compiled(cell), _numpy_step(subject.torch)
         table = VOCAB * 4 * 1024 * 4
         weights = np.ones((subject.graph_bytes - table + 4 * 1024 * 4) // 4, dtype=np.float32)
@@ -235,13 +237,13 @@ def _large() -> list[Row]:
         }
         if compiled:
             loops["compiled"] = lambda: _torch_steps(compiled, 1024, 2, count)
-        micros = _take_turns(loops, count)
+        micros = take_turns(loops, count)
     others = _others(micros)
     return [
         Row(name="LSTM-1024 step, batch 1", value=_us(micros["ours"]), unit="us", note=others),
         Row(
             name="plain read of its weights / step",
-            value=_ratio(micros["read"], micros["ours"]),
+            value=ratio(micros["read"], micros["ours"]),
             unit="x",
             limit=0.8,
             at_least=True,
@@ -249,11 +251,11 @@ def _large() -> list[Row]:
         ),
         Row(
             name="torch hand cell / step, LSTM-1024",
-            value=_ratio(micros["cell"], micros["ours"]),
+            value=ratio(micros["cell"], micros["ours"]),
             unit="x",
             limit=2.0,
             at_least=True,
-            note=f"nn.LSTM {_ratio(micros['module'], micros['ours']):.1f}x",
+            note=f"nn.LSTM {ratio(micros['module'], micros['ours']):.1f}x",
         ),
     ]
 
@@ -272,20 +274,20 @@ def _others(micros: dict[str, list[float]]) -> str:
 def _tiny() -> list[Row]:
     """RNN-25, one stream with its sampler: what a character costs besides arithmetic."""
     count = 2_000
-    with _subject("rnn", 25, 25) as subject:
-        cell, module = _hand_cell(subject.torch), _nn_module(subject.torch)
+    with open_subject("rnn", 25, 25) as subject:
+        cell, module = hand_cell(subject.torch), nn_module(subject.torch)
         compiled, lean = _compiled(cell), _numpy_step(subject.torch)
         ours = subject.shipped
         loops: dict[str, Callable[[], object]] = {
             "ours": lambda: sum(1 for _ in ours.stream("", seed=1, max_chars=count)),
             "step": _advance(ours, count),
-            "cell": lambda: _torch_stream(cell, 25, 1, count),
-            "module": lambda: _torch_stream(module, 25, 1, count),
+            "cell": lambda: torch_stream(cell, 25, 1, count),
+            "module": lambda: torch_stream(module, 25, 1, count),
             "numpy": lambda: lean(count),
         }
         if compiled:
-            loops["compiled"] = lambda: _torch_stream(compiled, 25, 1, count)
-        micros = _take_turns(loops, count)
+            loops["compiled"] = lambda: torch_stream(compiled, 25, 1, count)
+        micros = take_turns(loops, count)
     return [
         Row(
             name="RNN-25 stream with sampling",
@@ -297,7 +299,7 @@ def _tiny() -> list[Row]:
         ),
         Row(
             name="torch hand cell and sampler / stream, RNN-25",
-            value=_ratio(micros["cell"], micros["ours"]),
+            value=ratio(micros["cell"], micros["ours"]),
             unit="x",
             limit=3.0,
             at_least=True,
@@ -307,7 +309,7 @@ def _tiny() -> list[Row]:
 
 def _names() -> list[Row]:
     """A hundred thousand names, only those that are new and came once."""
-    with _subject("lstm", 128, 64, "names") as subject:
+    with open_subject("lstm", 128, 64, "names") as subject:
         model = subject.shipped
         known = set(model.generate(KNOWN, seed=99))
         walker = walk(model.step, model.step.initial_state(ROWS_AT_ONCE))
@@ -343,11 +345,11 @@ def _names() -> list[Row]:
         ),
         Row(
             name="accepted characters / characters of the bare step",
-            value=_ratio(rates, steps),
+            value=ratio(rates, steps),
             unit="x",
             limit=0.8,
             at_least=True,
-            note=f"of all characters written {_ratio(written, steps):.2f}x; bare step, batch "
+            note=f"of all characters written {ratio(written, steps):.2f}x; bare step, batch "
             f"{ROWS_AT_ONCE}: {statistics.median(steps):,.0f} characters/s",
         ),
     ]
@@ -356,9 +358,9 @@ def _names() -> list[Row]:
 def _prompt() -> list[Row]:
     """A prompt of 500 characters before the first character comes."""
     prompt = "".join(chr(0x61 + n) for n in np.random.default_rng(0).integers(0, VOCAB - 1, 500))
-    with _subject("lstm", 128, 64) as subject:
+    with open_subject("lstm", 128, 64) as subject:
         quick, stepping = subject.shipped, subject.stepping
-        micros = _take_turns(
+        micros = take_turns(
             {
                 "quick": lambda: next(quick.stream(prompt, seed=1)),
                 "steps": lambda: next(stepping.stream(prompt, seed=1)),
@@ -368,7 +370,7 @@ def _prompt() -> list[Row]:
     return [
         Row(
             name="500-character prompt, LSTM-128: steps / prefill",
-            value=_ratio(micros["steps"], micros["quick"]),
+            value=ratio(micros["steps"], micros["quick"]),
             unit="x",
             limit=3.0,
             at_least=True,
