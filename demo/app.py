@@ -6,6 +6,7 @@
 import json
 import os
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,9 @@ from demo.shelf import Speaker, find_speaker
 from demo.words import WORDS, language_of, say
 
 _ASSETS = Path(__file__).parent / "assets"
+
+_TABS = {"write": build_write, "learn": build_learn}
+"""In their order; a tab's name is its place in the address, its key in the words, its style."""
 
 _BROWSER = ("chat.", "learn.", "title")
 """Families of words that the browser says itself."""
@@ -47,28 +51,33 @@ def build_app(speakers: Sequence[Speaker]) -> gr.Blocks:
                 elem_id="language",
                 container=False,
             )
+        tabs, pages = [], []
         with gr.Tabs(selected="write", elem_id="tabs"):
-            with gr.Tab(say("es", "tab.write"), id="write", elem_id="tab-write") as write_tab:
-                write = build_write(speakers, language)
-            with gr.Tab(say("es", "tab.learn"), id="learn", elem_id="tab-learn") as learn_tab:
-                build_learn(speakers)
+            for name, build in _TABS.items():
+                with gr.Tab(say("es", f"tab.{name}"), id=name, elem_id=f"tab-{name}") as tab:
+                    pages.append(build(speakers, language))
+                tabs.append(tab)
         footer = gr.HTML(_footer("es"), elem_id="foot", apply_default_css=False)
+        asked = [component for page in pages for component in page.asked]
 
-        def speak(language: object, name: str) -> list[Any]:
-            chosen = language_of(language)
+        def speak(language: object, *values: object) -> list[Any]:
+            chosen, told = language_of(language), iter(values)
             return [
                 gr.update(value=_brand(chosen)),
                 gr.update(value=chosen, label=say(chosen, "language")),
                 gr.update(value=_footer(chosen)),
-                gr.update(label=say(chosen, "tab.write")),
-                gr.update(label=say(chosen, "tab.learn")),
-                *write.words(chosen, name if name in write.shelf else speakers[0].name),
+                *(gr.update(label=say(chosen, f"tab.{name}")) for name in _TABS),
+                *(
+                    update
+                    for page in pages
+                    for update in page.words(chosen, *islice(told, len(page.asked)))
+                ),
             ]
 
         spoken: dict[str, Any] = {
             "fn": speak,
-            "inputs": [language, write.model],
-            "outputs": [brand, language, footer, write_tab, learn_tab, *write.relabelled],
+            "inputs": [language, *asked],
+            "outputs": [brand, language, footer, *tabs, *(b for p in pages for b in p.relabelled)],
             "queue": False,
             "show_progress": "hidden",
             "api_visibility": "private",
@@ -184,9 +193,9 @@ def _footer(language: Any) -> str:
 
 def _head() -> str:
     """Style, script and the words the browser says itself."""
-    style, script = (
-        (_ASSETS / name).read_text(encoding="utf-8") for name in ("page.css", "page.js")
-    )
+    styles = ("page", *_TABS)
+    style = "".join((_ASSETS / f"{name}.css").read_text(encoding="utf-8") for name in styles)
+    script = (_ASSETS / "page.js").read_text(encoding="utf-8")
     words = {key: sentence for key, sentence in WORDS.items() if key.startswith(_BROWSER)}
     extra = ("beginning.empty", "beginning.empty.text", "clear", "forget", "model")
     words |= {key: WORDS[key] for key in extra}

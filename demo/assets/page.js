@@ -31,7 +31,7 @@ window.charmodels = (() => {
       return sentence.replace(/\{(\w+)\}/g, (blank, name) => values[name] ?? blank);
     },
 
-    // As words.py writes numbers: thousands apart by a narrow space or a comma.
+    // As demo.words writes numbers: thousands apart by a narrow space or a comma.
     number(value, places = 0) {
       const apart = page.language === "es" ? "\u202f" : ",";
       const [whole, rest] = value.toFixed(places).split(".");

@@ -15,6 +15,7 @@ import gradio as gr
 from charmodels.runtime import CharModelError
 from demo import chat
 from demo.look import TEMPERATURES, look
+from demo.pages.page import Page
 from demo.pages.write import WRITERS
 from demo.shelf import Speaker, find_speaker
 from demo.words import language_of
@@ -28,8 +29,8 @@ _NAMES, _MORE = 3, 120
 """Names written for a beginning, or characters of text."""
 
 
-def build_learn(speakers: Sequence[Speaker]) -> None:
-    """Lay the tab out and wire it."""
+def build_learn(speakers: Sequence[Speaker], language: gr.Radio) -> Page:
+    """Lay the tab out and wire it; its script follows the language by itself."""
     shelf = {speaker.name: speaker for speaker in speakers}
     lessons = gr.HTML(
         None,
@@ -78,6 +79,7 @@ def build_learn(speakers: Sequence[Speaker]) -> None:
     )
     for event in (looking, beginning):
         event.failure(None, js="() => charmodels.learn.fail()", api_visibility="private")
+    return Page()
 
 
 def answer(shelf: Mapping[str, Speaker], asked: object) -> dict[str, Any]:

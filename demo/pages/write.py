@@ -14,6 +14,7 @@ import gradio as gr
 
 from charmodels.runtime import CharModelError
 from demo import chat
+from demo.pages.page import Page
 from demo.shelf import Speaker, find_speaker
 from demo.words import Language, language_of, say
 
@@ -41,36 +42,7 @@ class Turn:
     writing: bool = False
 
 
-@dataclass(frozen=True)
-class WritePage:
-    """The page's components, and what must change with the language."""
-
-    model: gr.Radio
-    relabelled: list[gr.blocks.Block]
-    shelf: dict[str, Speaker]
-
-    def words(self, language: Language, name: str) -> list[dict[str, Any]]:
-        """An update for each of `relabelled`, in their order."""
-        speaker = self.shelf[name]
-        choices = [(other.title(language), other.name) for other in self.shelf.values()]
-        return [
-            gr.update(label=say(language, "model"), choices=choices),
-            gr.update(value=say(language, "send")),
-            gr.update(value=say(language, "stop")),
-            gr.update(label=say(language, "settings")),
-            gr.update(label=say(language, "temperature"), info=say(language, "temperature.help")),
-            gr.update(label=say(language, "balance"), info=say(language, "balance.help")),
-            gr.update(label=say(language, "count")),
-            gr.update(
-                label=say(language, "seed"),
-                info=say(language, "seed.help"),
-                placeholder=say(language, "seed.empty"),
-            ),
-            *_speaker_words(language, speaker),
-        ]
-
-
-def build_write(speakers: Sequence[Speaker], language: gr.Radio) -> WritePage:
+def build_write(speakers: Sequence[Speaker], language: gr.Radio) -> Page:
     """Lay the page out and wire it; `language` is the page's switch."""
     shelf = {speaker.name: speaker for speaker in speakers}
     first = speakers[0]
@@ -219,9 +191,28 @@ def build_write(speakers: Sequence[Speaker], language: gr.Radio) -> WritePage:
         show_progress="hidden",
         api_visibility="private",
     )
-    # The order of WritePage.words.
+
+    def words(language: Language, name: object) -> list[Any]:
+        speaker = shelf[name] if isinstance(name, str) and name in shelf else first
+        choices = [(other.title(language), other.name) for other in speakers]
+        return [
+            gr.update(label=say(language, "model"), choices=choices),
+            gr.update(value=say(language, "send")),
+            gr.update(value=say(language, "stop")),
+            gr.update(label=say(language, "settings")),
+            gr.update(label=say(language, "temperature"), info=say(language, "temperature.help")),
+            gr.update(label=say(language, "balance"), info=say(language, "balance.help")),
+            gr.update(label=say(language, "count")),
+            gr.update(
+                label=say(language, "seed"),
+                info=say(language, "seed.help"),
+                placeholder=say(language, "seed.empty"),
+            ),
+            *_speaker_words(language, speaker),
+        ]
+
     relabelled = [model, send, stop, settings, temperature, balance, count, seed]
-    return WritePage(model, [*relabelled, card, beginnings, message, length], shelf)
+    return Page([*relabelled, card, beginnings, message, length], words, [model])
 
 
 def _write(
