@@ -5,21 +5,18 @@
 
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
-from gradio.events import api
 
-from charmodels.runtime import CharModelError
-from demo import chat
+from demo.doors import add_doors
 from demo.guard import guard
-from demo.look import COUNT
-from demo.pages.learn import LOOKERS, build_learn
+from demo.pages.learn import build_learn
 from demo.pages.write import WRITERS, build_write
-from demo.shelf import Speaker, find_speaker
+from demo.shelf import Speaker
 from demo.words import WORDS, language_of, say
 
 _ASSETS = Path(__file__).parent / "assets"
@@ -42,7 +39,7 @@ def build_app(speakers: Sequence[Speaker]) -> gr.Blocks:
     os.environ.setdefault("GRADIO_ANALYTICS_CACHE_FREQUENCY", "1000000")
     app = gr.Blocks(title=say("es", "title"), analytics_enabled=False, delete_cache=(3600, 3600))
     with app:
-        _add_api(speakers)
+        add_doors(speakers)
         with gr.Row(elem_id="top"):
             brand = gr.HTML(_brand("es"), elem_id="brand", apply_default_css=False)
             language = gr.Radio(
@@ -120,63 +117,6 @@ def serve(app: gr.Blocks, host: str, port: int, behind_proxy: bool = False) -> s
         inbrowser=False,
     )
     return str(address)
-
-
-def _add_api(speakers: Sequence[Speaker]) -> None:
-    """The doors for programs: /models, /stream and /predict."""
-    shelf = {speaker.name: speaker for speaker in speakers}
-
-    def models() -> list[str]:
-        """The names of the models on this page, the chosen one first."""
-        return list(shelf)
-
-    def stream(
-        model: str,
-        prefix: str = "",
-        temperature: float = 0.8,
-        max_chars: int = 100,
-        seed: int = chat.RANDOM_SEED,
-    ) -> Iterator[str]:
-        """Write on after a prefix: yields the text so far, prefix included.
-
-        Args:
-            model: a name from /models.
-            prefix: how the text begins.
-            temperature: 0 is the likeliest character each time; up to 2.
-            max_chars: new characters; up to 100 for names, 2000 for text.
-            seed: the same seed writes the same text; -1 is a random one.
-        """
-        try:
-            writer = find_speaker(shelf, model).model
-            beginning = chat.check_message(writer, prefix)
-            settings = chat.check_settings(writer, temperature, max_chars, 1, seed)
-            echoed = beginning if writer.endless else ""
-            for reply in chat.write(writer, beginning, settings):
-                if not reply.done:
-                    yield echoed + reply.text
-        except CharModelError as error:
-            raise gr.Error(str(error), print_exception=False) from error
-
-    def predict(model: str, window: str = "", count: int = COUNT) -> list[tuple[str, float]]:
-        """The likeliest next characters after a window of text, each with its probability.
-
-        Args:
-            model: a name from /models.
-            window: the text so far; up to 500 characters.
-            count: how many characters; up to 1000, or as many as the model knows.
-
-        Returns:
-            [character, probability] each, the likeliest first; "" is the end of a name.
-        """
-        try:
-            return [*chat.predict(find_speaker(shelf, model).model, window, count)]
-        except CharModelError as error:
-            raise gr.Error(str(error), print_exception=False) from error
-
-    # Gradio's own script takes a door called predict for the page's first event: so it is.
-    api(predict, api_name="predict", concurrency_limit=LOOKERS, concurrency_id="look")
-    api(models, api_name="models", queue=False)
-    api(stream, api_name="stream", concurrency_limit=WRITERS, concurrency_id="write")
 
 
 def _brand(language: Any) -> str:

@@ -1,0 +1,87 @@
+"""The doors for programs: what gradio_client, curl and MCP clients can ask of the page.
+
+A door is a method of `Doors`: its name, its typed parameters and its docstring are the documented
+API, so a new one is a method here and a line in `add_doors`.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import gradio as gr
+from gradio.events import api
+
+from charmodels.runtime import CharModelError
+from demo import chat
+from demo.look import COUNT
+from demo.pages.learn import LOOKERS
+from demo.pages.write import WRITERS
+from demo.shelf import Speaker, find_speaker
+
+
+class Doors:
+    """What programs can ask of these models."""
+
+    def __init__(self, speakers: Sequence[Speaker]) -> None:
+        self._shelf = {speaker.name: speaker for speaker in speakers}
+
+    def models(self) -> list[str]:
+        """The names of the models on this page, the chosen one first."""
+        return list(self._shelf)
+
+    def stream(
+        self,
+        model: str,
+        prefix: str = "",
+        temperature: float = 0.8,
+        max_chars: int = 100,
+        seed: int = chat.RANDOM_SEED,
+    ) -> Iterator[str]:
+        """Write on after a prefix: yields the text so far, prefix included.
+
+        Args:
+            model: a name from /models.
+            prefix: how the text begins.
+            temperature: 0 is the likeliest character each time; up to 2.
+            max_chars: new characters; up to 100 for names, 2000 for text.
+            seed: the same seed writes the same text; -1 is a random one.
+        """
+        with _plainly():
+            writer = find_speaker(self._shelf, model).model
+            beginning = chat.check_message(writer, prefix)
+            settings = chat.check_settings(writer, temperature, max_chars, 1, seed)
+            echoed = beginning if writer.endless else ""
+            for reply in chat.write(writer, beginning, settings):
+                if not reply.done:
+                    yield echoed + reply.text
+
+    def predict(self, model: str, window: str = "", count: int = COUNT) -> list[tuple[str, float]]:
+        """The likeliest next characters after a window of text, each with its probability.
+
+        Args:
+            model: a name from /models.
+            window: the text so far; up to 500 characters.
+            count: how many characters; up to 1000, or as many as the model knows.
+
+        Returns:
+            [character, probability] each, the likeliest first; "" is the end of a name.
+        """
+        with _plainly():
+            return [*chat.predict(find_speaker(self._shelf, model).model, window, count)]
+
+
+def add_doors(speakers: Sequence[Speaker]) -> None:
+    """Open the doors on the page that is being built."""
+    doors = Doors(speakers)
+    # Gradio's own script takes a door called predict for the page's first event: so it is.
+    api(doors.predict, api_name="predict", concurrency_limit=LOOKERS, concurrency_id="look")
+    api(doors.models, api_name="models", queue=False)
+    api(doors.stream, api_name="stream", concurrency_limit=WRITERS, concurrency_id="write")
+
+
+@contextmanager
+def _plainly() -> Iterator[None]:
+    """Our refusals reach a program as their one sentence."""
+    try:
+        yield
+    except CharModelError as error:
+        raise gr.Error(str(error), print_exception=False) from error
