@@ -29,6 +29,9 @@ class Export:
     no_ngram: bool = False
     """Leave out the run's n-gram, which knows parts of the list by heart: where the list is
     private."""
+    no_membership: bool = False
+    """Leave out the filter of a list's names: with it anyone can test whether a name they think of
+    stands in the list. For private lists."""
     graphs: str | None = None
     """Which graphs, with commas: step, prefill, sample, generate. Left out, step, and prefill where
     it takes at most a megabyte, for it holds the weights a second time."""
@@ -156,6 +159,7 @@ def _export(run_folder: Path, out: Path, args: Export) -> int:
         force=args.force,
         weights=not args.no_weights,
         ngram=not args.no_ngram,
+        membership=not args.no_membership,
         graphs=graphs,
         variants=[name for name in variants if name != FP32],
         report=lambda line: print(line, file=sys.stderr if args.as_json else sys.stdout),

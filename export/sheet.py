@@ -59,10 +59,24 @@ def describe_bundle(where: Path) -> dict[str, Any]:
         "graphs": graphs,
         "files": weights,
         "variants": {name: asdict(judged) for name, judged in bundle.variants.items()},
+        "membership": _describe_membership(bundle),
         "golden_tokens": len(bundle.golden.tokens) if bundle.golden else 0,
         "sampling": bundle.facts()["sampling"],
         "provenance": dict(bundle.provenance),
         "metrics": dict(bundle.metrics),
+    }
+
+
+def _describe_membership(bundle: Bundle) -> dict[str, Any]:
+    """How many names can be asked for, and how often the answer is wrong."""
+    known = bundle.membership
+    if known is None:
+        return {}
+    return {
+        "entries": known.entries,
+        "bytes": len(known.low) + len(known.high),
+        "false_positive_rate": known.false_positive_rate,
+        "near_false_positive_rate": known.near_false_positive_rate,
     }
 
 
@@ -123,7 +137,7 @@ def _lines(facts: Mapping[str, Any]) -> Iterator[str]:
     for name, file in facts["files"].items():
         yield ""
         yield f"{name}: {file['bytes']:,} bytes, to train on from"
-    for title in ("variants", "sampling", "provenance", "metrics"):
+    for title in ("variants", "membership", "sampling", "provenance", "metrics"):
         if not facts[title]:
             continue
         yield ""

@@ -42,6 +42,7 @@ from export.check import check_bundle
 from export.generate_graph import build_generate_graph
 from export.hybrid_graph import build_hybrid_graph
 from export.kernels import kernels_of
+from export.learned import learned
 from export.parity import prove, prove_prefill, written_tokens
 from export.prefill_graph import build_prefill_graph
 from export.sample_graph import build_sample_graph
@@ -66,6 +67,7 @@ def export_run(
     force: bool = False,
     weights: bool = True,
     ngram: bool = True,
+    membership: bool = True,
     graphs: Sequence[str] | None = None,
     variants: Sequence[str] = (),
     report: Callable[[str], None] = print,
@@ -79,6 +81,7 @@ def export_run(
         weights: add the trainable weights (float16), so that others can train on from the bundle.
         ngram: weigh the run's n-gram with the network, where it has one; without it the bundle
             knows no record by heart that the network does not.
+        membership: for names, add the filter that tells whether the run has read a name.
         graphs: which of GRAPHS to write; without, the step, and the prompt's where it is small.
         variants: smaller ones to write beside step.onnx, of `export.variants.VARIANTS`; those
             that stray too far from it on held-out text are refused, and the others written.
@@ -99,6 +102,8 @@ def export_run(
     trained = speaking_model(facts, model, expert)
     text = held_out(facts, trained.step) if variants else None  # first: its corpus may be gone
     bundle = describe(facts, trained, model, evaluation)
+    if membership:
+        bundle = replace(bundle, membership=learned(facts, trained, report))
     step_graph = build_step_graph(model, bundle)
     if expert:
         step_graph = build_hybrid_graph(step_graph, expert.ngram, expert.weights, bundle)

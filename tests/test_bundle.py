@@ -86,7 +86,7 @@ def test_trusting_skips_only_the_structure(names_model, folder):
 
 def test_unknown_keys_are_ignored(folder):
     def later_version(facts):
-        facts["membership"] = {"filter": "…"}
+        facts["birthday"] = {"of": "…"}
         facts["sampling"]["typical_p"] = 0.5
         facts["states"][0]["comment"] = "later"
         facts["files"][STEP]["quantised"] = False

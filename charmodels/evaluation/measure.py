@@ -60,12 +60,15 @@ def measure(
         raise CorpusError("nothing is held out in so short a corpus: no figure can be claimed")
     windows = {} if window is None else measure_windows(model, split, window)
     drawn = draw_samples(model) if samples is None else samples
-    known = split.train
-    if has_read_validation(model):
-        known = (*split.train, *split.validation)
-        known = ("".join(known),) if model.endless else known
+    known = records_read(model, split)
+    known = ("".join(known),) if model.endless else known
     of_kind = _measure_text if model.endless else _measure_names
     return of_kind(model, split, known, drawn) | windows | measure_balance(model, split, known)
+
+
+def records_read(model: Model, split: Split) -> tuple[str, ...]:
+    """The records a model has learned from: the training part, and validation if it read that."""
+    return (*split.train, *(split.validation if has_read_validation(model) else ()))
 
 
 def has_read_validation(model: Model) -> bool:

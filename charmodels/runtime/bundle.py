@@ -4,6 +4,7 @@
 and the golden vectors, travel inside each graph's metadata, so that a lone .onnx can be used.
 """
 
+import base64
 import hashlib
 import json
 import math
@@ -17,6 +18,7 @@ import numpy as np
 
 from charmodels.runtime.balance import MIX, MIX_SIZE
 from charmodels.runtime.errors import BundleError, SettingError, VocabularyError
+from charmodels.runtime.membership import HASH, Membership
 from charmodels.runtime.sampling import Sampling
 from charmodels.runtime.vocabulary import Vocabulary
 
@@ -146,6 +148,8 @@ class Bundle:
     weights: WeightsFile | None = None
     variants: Mapping[str, Judgement] = field(default_factory=dict)
     """What each smaller variant that was asked for is worth, those refused too."""
+    membership: Membership | None = None
+    """Of names: which were learned, to be asked one at a time."""
     format: int = FORMAT
 
     @property
@@ -154,7 +158,7 @@ class Bundle:
         return tuple(f.variant for name, f in self.files.items() if name == variant_file(f.variant))
 
     def facts(self) -> dict[str, Any]:
-        """What a lone graph carries: everything but the files and the golden vectors."""
+        """What a lone graph carries: all but files, golden vectors, variants and membership."""
         return {
             "format": self.format,
             "kind": self.kind,
@@ -172,7 +176,8 @@ class Bundle:
         files = {name: asdict(file) for name, file in self.files.items()}
         judged = {name: asdict(judgement) for name, judgement in self.variants.items()}
         variants = {"variants": judged} if judged else {}
-        everything = {**self.facts(), "files": files, **weights, **variants, **golden}
+        learned = {"membership": _membership_facts(self.membership)} if self.membership else {}
+        everything = {**self.facts(), "files": files, **weights, **variants, **learned, **golden}
         return json.dumps(everything, ensure_ascii=False, indent=1)
 
 
@@ -287,6 +292,7 @@ def _from_facts(facts: dict[str, Any]) -> Bundle:
         golden=_golden(golden) if golden is not None else None,
         weights=_weights_file(facts["weights"]) if "weights" in facts else None,
         variants={name: _judgement(each) for name, each in variants.items()},
+        membership=_membership(_mapping(facts, "membership")) if "membership" in facts else None,
     )
 
 
@@ -334,6 +340,38 @@ def _judgement(facts: dict[str, Any]) -> Judgement:
         if name not in ("judged_on", "characters")
     }
     return Judgement(judged_on=judged_on, characters=characters, **figures)
+
+
+def _membership_facts(filter_: Membership) -> dict[str, Any]:
+    """A filter as bundle.json keeps it, and how often it errs."""
+    return {
+        "hash": HASH,
+        "key": filter_.key.hex(),
+        **{name: getattr(filter_, name) for name in _MEMBERSHIP_SIZES},
+        "false_positive_rate": filter_.false_positive_rate,
+        "near_false_positive_rate": filter_.near_false_positive_rate,
+        "low": base64.b64encode(filter_.low).decode(),
+        "high": base64.b64encode(filter_.high).decode(),
+    }
+
+
+_MEMBERSHIP_SIZES = ("bits", "low_bits", "entries", "near_look_ups")
+
+
+def _membership(facts: dict[str, Any]) -> Membership:
+    """A filter from bundle.json; its rates follow from its sizes, whatever is said of them."""
+    if facts["hash"] != HASH:
+        raise BundleError(f"membership.hash is {_shown(facts['hash'])}; expected {HASH}")
+    key, low, high = _strings([facts[name] for name in ("key", "low", "high")], "membership")
+    sizes = {
+        name: _integer(facts[name], f"membership.{name}", 0, 2**53) for name in _MEMBERSHIP_SIZES
+    }
+    return Membership(
+        key=bytes.fromhex(key),
+        low=base64.b64decode(low, validate=True),
+        high=base64.b64decode(high, validate=True),
+        **sizes,
+    )
 
 
 def _golden(facts: dict[str, Any]) -> Golden:

@@ -28,6 +28,7 @@ from charmodels.runtime.generation import (
     score_ids,
 )
 from charmodels.runtime.golden import golden_difference, golden_tolerance, prefill_difference
+from charmodels.runtime.membership import Standing
 from charmodels.runtime.onnx_step import OnnxStep, open_session
 from charmodels.runtime.rows import generate_ids
 from charmodels.runtime.sampling import Floats
@@ -208,6 +209,15 @@ class Model:
         ids = self.vocabulary.encode(text)
         end = [] if self.endless else [BOUNDARY_ID]
         return score_ids(self.step, np.array([*ids, *end], dtype=np.int64), self._known(memory))
+
+    def standing(self, name: str) -> Standing | None:
+        """Whether the training read `name`: "known", "near" (one edit from one it read) or "new".
+
+        Names are compared as the training read them: NFC, their case, their spaces. None where the
+        bundle has no filter; how often that errs is in `bundle.membership`.
+        """
+        known = self.bundle.membership
+        return known.standing(name, self.vocabulary) if known else None
 
     def _known(self, memory: Memory | None) -> Memory | None:
         """The memory, once its last id is one of ours: a graph would read -1 as the last one."""

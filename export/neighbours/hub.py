@@ -153,6 +153,11 @@ def _copying(bundle: Bundle) -> Iterator[str]:
     }
     known = [text.format(m[key]) for key, text in sentences.items() if _is_number(m.get(key))]
     yield from known or ["Not measured: `python -m charmodels evaluate` does."]
+    if bundle.membership:
+        yield (
+            "Whoever has it can test whether a name they think of stands in the training list: it "
+            "has a filter of that list, which can be asked and not read."
+        )
 
 
 def _arch(bundle: Bundle) -> list[str]:

@@ -1,0 +1,27 @@
+"""The filter of the names that a run has read, which its bundle carries."""
+
+from collections.abc import Callable
+
+from charmodels.evaluation.measure import records_read
+from charmodels.runtime.errors import CharModelError
+from charmodels.runtime.membership import Membership
+from charmodels.runtime.model import Model
+from charmodels.training.checkpoint import RunFacts
+from charmodels.training.train import reopen_corpus
+
+
+def learned(facts: RunFacts, trained: Model, report: Callable[[str], None]) -> Membership | None:
+    """The filter, and a line on what it tells; None and the reason where there can be none."""
+    if facts.kind == "text":
+        return None
+    try:
+        known = Membership.of(records_read(trained, reopen_corpus(facts)[1]), facts.vocabulary)
+    except CharModelError as error:  # its corpus is gone, or changed, or too long
+        report(f"no membership filter: {error}")
+        return None
+    report(
+        f"membership filter of {known.entries:,} names, a new one taken for one of them in "
+        f"{1 / known.false_positive_rate:,.0f}: whoever has the bundle can test any name they "
+        "think of; leave it out with --no-membership"
+    )
+    return known
