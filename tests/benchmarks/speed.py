@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -21,7 +22,7 @@ from torch import Tensor
 from charmodels.config import ModelConfig
 from charmodels.models import LSTM, RNN, CharModel, build_model
 from charmodels.runtime import Model, load_bundle
-from charmodels.runtime.bundle import PREFILL, STEP, Bundle, Kind, write_bundle
+from charmodels.runtime.bundle import FP32, PREFILL, STEP, Bundle, Kind, write_bundle
 from charmodels.runtime.generation import ROWS_AT_ONCE, Array, walk
 from charmodels.runtime.sampling import Sampling, pick_one, uniforms
 from charmodels.runtime.vocabulary import Vocabulary
@@ -29,6 +30,7 @@ from charmodels.training.speaker import state_specs
 from export.kernels import kernels_of
 from export.prefill_graph import build_prefill_graph
 from export.step_graph import OPSET, build_step_graph
+from export.variants import VARIANTS
 from tests.benchmarks.rows import Row
 
 VOCAB = 60
@@ -58,7 +60,9 @@ def rows() -> list[Row]:
 
 
 @contextmanager
-def open_subject(arch: str, hidden: int, embedding: int, kind: Kind = "text") -> Iterator[Subject]:
+def open_subject(
+    arch: str, hidden: int, embedding: int, kind: Kind = "text", variant: str = FP32
+) -> Iterator[Subject]:
     """A model of random weights, opened with its prompt graph and without, until the end."""
     torch.manual_seed(0)
     config = ModelConfig(
@@ -84,7 +88,7 @@ def open_subject(arch: str, hidden: int, embedding: int, kind: Kind = "text") ->
         with torch.inference_mode(False):
             step = build_step_graph(model, bundle)
             prefill = build_prefill_graph(step, bundle, kernels=kernels_of(model, step))
-        graph = step.SerializeToString()
+        graph = (VARIANTS[variant](step) if variant != FP32 else step).SerializeToString()
         write_bundle(folder, bundle, {STEP: graph}, OPSET)
         stepping = load_bundle(folder)
         write_bundle(folder, bundle, {STEP: graph, PREFILL: prefill.SerializeToString()}, OPSET)
@@ -308,36 +312,16 @@ def _tiny() -> list[Row]:
 
 
 def _names() -> list[Row]:
-    """A hundred thousand names, only those that are new and came once."""
-    with open_subject("lstm", 128, 64, "names") as subject:
-        model = subject.shipped
-        known = set(model.generate(KNOWN, seed=99))
-        walker = walk(model.step, model.step.initial_state(ROWS_AT_ONCE))
-        tokens = np.arange(ROWS_AT_ONCE) % VOCAB
-        rates: list[float] = []  # of accepted characters a second, and of all that were written
-        written: list[float] = []
-        steps: list[float] = []
-        for part in range(5):  # the whole hundred thousand once, a fifth a turn
-            start = time.process_time()
-            accepted, characters, seen = 0, 0, set(known)
-            for name in model.generate_each(NAMES // 5, seed=part):
-                characters += len(name)
-                if name not in seen:
-                    seen.add(name)
-                    accepted += len(name)
-            seconds = time.process_time() - start
-            rates.append(accepted / seconds)
-            written.append(characters / seconds)
-            start = time.process_time()
-            for _ in range(300):
-                walker.advance(tokens)
-            steps.append(300 * ROWS_AT_ONCE / (time.process_time() - start))
-            share = (len(seen) - len(known)) / (NAMES // 5)
-    rate = statistics.median(rates)
+    """A hundred thousand names, only those that are new and came once; by int8 beside it."""
+    found = []
+    for variant in (FP32, "int8"):
+        with open_subject("lstm", 128, 64, "names", variant) as subject:
+            found.append(_new_names(subject.stepping))
+    (rates, written, steps, share), int8 = found
     return [
         Row(
             name="100,000 names, LSTM-128, new and unique",
-            value=rate,
+            value=statistics.median(rates),
             unit="accepted characters/s",
             limit=200_000,
             at_least=True,
@@ -352,7 +336,50 @@ def _names() -> list[Row]:
             note=f"of all characters written {ratio(written, steps):.2f}x; bare step, batch "
             f"{ROWS_AT_ONCE}: {statistics.median(steps):,.0f} characters/s",
         ),
+        Row(
+            name="the same names, int8",
+            value=statistics.median(int8.accepted),
+            unit="accepted characters/s",
+            note=f"{ratio(int8.accepted, rates):.2f}x fp32; {int8.share:.1%} accepted",
+        ),
     ]
+
+
+class _Rates(NamedTuple):
+    """Characters a second, turn by turn."""
+
+    accepted: list[float]
+    written: list[float]
+    """Of all names, accepted or not; each with its end mark, which takes a step too."""
+    steps: list[float]
+    """Of the step alone, without sampling."""
+    share: float
+    """Of the names, accepted."""
+
+
+def _new_names(model: Model) -> _Rates:
+    """Write the whole hundred thousand once, a fifth a turn."""
+    known = set(model.generate(KNOWN, seed=99))
+    walker = walk(model.step, model.step.initial_state(ROWS_AT_ONCE))
+    tokens = np.arange(ROWS_AT_ONCE) % VOCAB
+    rates, share = _Rates([], [], [], 0.0), 0.0
+    for part in range(5):
+        start = time.process_time()
+        accepted, characters, seen = 0, 0, set(known)
+        for name in model.generate_each(NAMES // 5, seed=part):
+            characters += len(name) + 1
+            if name not in seen:
+                seen.add(name)
+                accepted += len(name)
+        seconds = time.process_time() - start
+        rates.accepted.append(accepted / seconds)
+        rates.written.append(characters / seconds)
+        start = time.process_time()
+        for _ in range(300):
+            walker.advance(tokens)
+        rates.steps.append(300 * ROWS_AT_ONCE / (time.process_time() - start))
+        share += (len(seen) - len(known)) / NAMES
+    return rates._replace(share=share)
 
 
 def _prompt() -> list[Row]:
