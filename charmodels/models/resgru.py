@@ -119,7 +119,8 @@ class ResGRU(Recurrence):
             x, gates = projected.tensor_split([self.hidden_size], dim=-1)
         z, v, g = gates.chunk(3, dim=-1)  # each (batch, hidden)
         h = state["h"]
-        h = h + torch.sigmoid(z.to(h.dtype)) * (v - h)
+        # onnxruntime's own sigmoid is off by 1e-7: too much where z is so small and h kept so long
+        h = h + torch.reciprocal(1 + torch.exp(-z.to(h.dtype))) * (v - h)
         y = x + self.out(h * silu(g))
         a, u = self.mlp_in(self.mlp_norm(y)).chunk(2, dim=-1)  # each (batch, 2 hidden)
         out = y + self.mlp_out(silu(a) * u)
