@@ -40,6 +40,13 @@ class Export:
     )
     """Write a bundle for other software: a model's folder for Triton, a language model for icefall
     and sherpa-onnx, or a folder with a model card for Hugging Face."""
+    push: str | None = None
+    """USER/NAME: put the bundle and its card on Hugging Face, in a model repository that is made
+    where there is none. Lists every file and what becomes of it first."""
+    dry_run: bool = False
+    """With --push: list, and change nothing."""
+    private: bool = False
+    """With --push: make a new repository that only its owner sees."""
     variants: str = "fp32"
     """Smaller steps beside the one in fp32, with commas: fp16 (half the file), int8, int4
     (onnxruntime only). Each is judged on held-out text; one that strays too far is left out, and
@@ -62,11 +69,11 @@ def parse(argv: Sequence[str] | None) -> Export:
 
 
 def run(args: Export) -> int:
-    """Do one of the four; prints results on stdout, talk on stderr."""
+    """Do one of the five; prints results on stdout, talk on stderr."""
     if sum(x is not None for x in (args.run, args.check, args.inspect)) != 1:
         raise UsageError(
             "expected one of: RUN --out BUNDLE, --check BUNDLE, --inspect BUNDLE, "
-            "BUNDLE --for NEIGHBOUR --out FOLDER"
+            "BUNDLE --for NEIGHBOUR --out FOLDER, BUNDLE --push USER/NAME"
         )
     if args.check is not None:
         _refuse_others(args, "check", "as_json")
@@ -75,6 +82,12 @@ def run(args: Export) -> int:
         _refuse_others(args, "inspect", "as_json")
         return _inspect(args.inspect, args.as_json)
     assert args.run is not None
+    if args.push is not None:
+        _refuse_others(args, "push", "run", "dry_run", "private", "as_json")
+        return _push(args.run, args.push, args)
+    for flag in ("dry_run", "private"):
+        if getattr(args, flag):
+            raise UsageError(f"--{flag.replace('_', '-')} goes with --push USER/NAME")
     if args.out is None:
         raise UsageError(f"--out is missing; for example --out bundles/{args.run.name}")
     if args.neighbour is not None:
@@ -130,6 +143,30 @@ def _write_for(
         print(json.dumps({"out": str(out), "for": neighbour, "files": files}))
     upload = f"; next: hf upload USER/{out.name} {out}" if neighbour == "hub" else ""
     print(f"wrote {out}: {', '.join(files)}{upload}", file=sys.stderr)
+    return 0
+
+
+def _push(bundle: Path, name: str, args: Export) -> int:
+    """Write the folder with its card aside, say what differs, and send it."""
+    from tempfile import TemporaryDirectory
+
+    from charmodels.publish import Repository, changes, listed, push
+    from export.neighbours import write_for
+
+    repository = Repository(name)
+    with TemporaryDirectory(prefix="charmodels-") as aside:
+        user, _, called = name.partition("/")
+        folder = Path(aside) / called
+        write_for("hub", bundle, folder, user=user)
+        planned = changes(folder, repository)
+        for line in listed(planned):
+            print(line, file=sys.stderr if args.as_json else sys.stdout)
+        address = None if args.dry_run else push(folder, repository, planned, private=args.private)
+    if args.as_json:
+        files = {change.path: change.what for change in planned}
+        print(json.dumps({"repository": name, "files": files, "address": address}))
+    done = "nothing was sent (--dry-run)" if address is None else f"it is at {address}"
+    print(f"{done}; people load it with: load_bundle('hf://{name}')", file=sys.stderr)
     return 0
 
 

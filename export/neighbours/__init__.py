@@ -16,12 +16,15 @@ Neighbour = Literal["triton", "icefall", "hub"]
 WRITERS: dict[Neighbour, Callable[[Path, Path], None]] = {
     "triton": write_triton,
     "icefall": write_icefall,
-    "hub": write_hub_folder,
 }
 
 
-def write_for(neighbour: Neighbour, where: Path, out: Path, *, force: bool = False) -> None:
+def write_for(
+    neighbour: Neighbour, where: Path, out: Path, *, force: bool = False, user: str = "USER"
+) -> None:
     """Check the bundle at `where` and write it for `neighbour` into the folder `out`.
+
+    `user` is whose repository the card for Hugging Face names.
 
     Raises:
         BundleError: the bundle is unsound or not of the kind the neighbour takes, or `out` exists
@@ -40,4 +43,7 @@ def write_for(neighbour: Neighbour, where: Path, out: Path, *, force: bool = Fal
         if not folder.is_dir():
             raise BundleError(f"{where}: expected a bundle's folder, not a lone graph")
         load_bundle(folder)
-        WRITERS[neighbour](folder, out)
+        if neighbour == "hub":
+            write_hub_folder(folder, out, user)
+        else:
+            WRITERS[neighbour](folder, out)

@@ -13,16 +13,16 @@ _LICENCES = {"MIT": "mit", "CC-BY-4.0": "cc-by-4.0", "CC0-1.0": "cc0-1.0"}
 """Names of ours for which Hugging Face has its own; others are told in words."""
 
 
-def write_hub_folder(bundle: Path, out: Path) -> None:
+def write_hub_folder(bundle: Path, out: Path, user: str = "USER") -> None:
     """Write OUT/README.md beside copies of bundle.json and every file it names."""
     facts = read_bundle(bundle)
     out.mkdir(parents=True, exist_ok=True)
     for name in ("bundle.json", *facts.files, *([WEIGHTS] if facts.weights else [])):
         shutil.copyfile(bundle / name, out / name)
-    (out / CARD).write_text(hub_card(facts, out.name), encoding="utf-8")
+    (out / CARD).write_text(hub_card(facts, out.name, user), encoding="utf-8")
 
 
-def hub_card(bundle: Bundle, name: str) -> str:
+def hub_card(bundle: Bundle, name: str, user: str = "USER") -> str:
     """The card: front matter with a model-index, then what a person should know."""
     from huggingface_hub import EvalResult, ModelCardData  # after --help has been answered
 
@@ -51,12 +51,16 @@ def hub_card(bundle: Bundle, name: str) -> str:
         model_name=name,
         eval_results=results or None,
     )
-    return f"---\n{data.to_yaml()}\n---\n\n" + "\n".join(_body(bundle, name, title, about)) + "\n"
+    return (
+        f"---\n{data.to_yaml()}\n---\n\n"
+        + "\n".join(_body(bundle, f"{user}/{name}", title, about))
+        + "\n"
+    )
 
 
-def _body(bundle: Bundle, name: str, title: str, about: Mapping[str, str]) -> Iterator[str]:
+def _body(bundle: Bundle, repository: str, title: str, about: Mapping[str, str]) -> Iterator[str]:
     writes = "new names" if bundle.kind == "names" else "text"
-    yield f"# {name}"
+    yield f"# {repository.rpartition('/')[2]}"
     yield ""
     yield (
         f"A character model that writes {writes}, trained on: {title}. One step is an ONNX graph "
@@ -66,7 +70,7 @@ def _body(bundle: Bundle, name: str, title: str, about: Mapping[str, str]) -> It
     yield "```python"
     yield "from charmodels.runtime import load_bundle"
     yield ""
-    yield f'model = load_bundle("hf://USER/{name}")'
+    yield f'model = load_bundle("hf://{repository}")'
     yield 'print("".join(model.stream(seed=7)))'
     yield "```"
     yield ""

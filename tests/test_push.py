@@ -1,0 +1,214 @@
+"""`--push`: to a stand-in of Hugging Face's server on loopback, by the library's own requests.
+
+The stand-in keeps what it is given, as the real one would show it: a tree with git's hashes.
+"""
+
+import base64
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+from urllib.parse import urlsplit
+
+import pytest
+
+from tests.serving import ROOT
+from tests.tiny import write_tiny
+
+TOKEN = "hf_this_is_a_secret"
+
+
+class Hub(ThreadingHTTPServer):
+    """Repositories: name to path to bytes."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Answer)
+        self.repositories: dict[str, dict[str, bytes]] = {}
+        self.created: list[dict[str, object]] = []
+        self.commits: list[list[str]] = []
+        self.large: set[str] = set()
+        """Paths shown by sha256, as files in large storage are."""
+        self.forbidden = False
+
+    @property
+    def address(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}"
+
+
+class Answer(BaseHTTPRequestHandler):
+    server: Hub
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+    def do_GET(self) -> None:
+        kind, name, what = self._asked()
+        if kind not in ("models", "spaces") or name not in self.server.repositories:
+            self._send(404, {}, {"X-Error-Code": "RepoNotFound"})
+        elif what.startswith("tree/main"):
+            files = self.server.repositories[name]
+            self._send(200, [self._entry(path, data) for path, data in files.items()])
+        else:
+            self._send(200, {"id": name, "sha": "a" * 40})
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        if self.headers.get("Authorization") != f"Bearer {TOKEN}":
+            return self._send(401, {"error": "who are you"})
+        if self.server.forbidden:
+            return self._send(403, {"error": "read only"})
+        kind, name, what = self._asked()
+        if (kind, name) == ("repos", "create"):
+            asked = json.loads(body)
+            made = f"{asked.get('organization', 'someone')}/{asked['name']}"
+            self.server.created.append(asked)
+            self.server.repositories.setdefault(made, {".gitattributes": b"*.bin"})
+            return self._send(200, {"url": f"{self.server.address}/{made}", "id": made})
+        if what.startswith("preupload"):
+            paths = [file["path"] for file in json.loads(body)["files"]]
+            files = [{"path": p, "uploadMode": "regular", "shouldIgnore": False} for p in paths]
+            return self._send(200, {"files": files})
+        if what.startswith("commit"):
+            lines = [json.loads(line) for line in body.splitlines() if line]
+            files = [line["value"] for line in lines if line["key"] == "file"]
+            for file in files:
+                self.server.repositories[name][file["path"]] = base64.b64decode(file["content"])
+            self.server.commits.append([file["path"] for file in files])
+            address = f"{self.server.address}/{name}/commit/{'b' * 40}"
+            return self._send(200, {"commitUrl": address, "commitOid": "b" * 40})
+        return self._send(200, {"errors": [], "warnings": []})
+
+    def _entry(self, path: str, data: bytes) -> dict[str, object]:
+        oid = hashlib.sha1(b"blob %d\0" % len(data) + data).hexdigest()
+        entry: dict[str, object] = {"type": "file", "path": path, "size": len(data), "oid": oid}
+        if path in self.server.large:
+            sha256 = hashlib.sha256(data).hexdigest()
+            entry |= {"oid": "c" * 40}
+            entry |= {"lfs": {"oid": sha256, "size": len(data), "pointerSize": 130}}
+        return entry
+
+    def _asked(self) -> tuple[str, str, str]:
+        """models, someone/name, tree/main"""
+        parts = urlsplit(self.path).path.removeprefix("/api/").split("/")
+        if parts[0] == "repos":
+            return parts[0], parts[1], ""
+        return parts[0], "/".join(parts[1:3]), "/".join(parts[3:])
+
+    def _send(self, code: int, body: object, headers: dict[str, str] | None = None) -> None:
+        data = json.dumps(body).encode()
+        self.send_response(code)
+        for name, value in {"Content-Length": str(len(data)), **(headers or {})}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(data)
+
+
+@pytest.fixture
+def hub() -> Iterator[Hub]:
+    server = Hub()
+    thread = Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield server
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def push(
+    hub: Hub, home: Path, *arguments: str | Path, token: str = TOKEN
+) -> subprocess.CompletedProcess[str]:
+    """`python -m export ARGUMENTS` of a person with this token and nothing else."""
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(("HF_", "HUGGING"))}
+    environment |= {"HF_ENDPOINT": hub.address, "HF_HOME": str(home), "NO_PROXY": "127.0.0.1"}
+    if token:
+        environment["HF_TOKEN"] = token
+    return subprocess.run(
+        [sys.executable, "-m", "export", *map(str, arguments)],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+    )
+
+
+def test_a_bundle_is_pushed_with_its_card_and_then_only_what_differs(
+    hub: Hub, tmp_path: Path
+) -> None:
+    bundle = write_tiny(tmp_path / "tiny")
+    said = push(hub, tmp_path, bundle, "--push", "someone/small", "--private")
+    assert said.returncode == 0, said.stderr
+    there = hub.repositories["someone/small"]
+    assert there["step.onnx"] == (bundle / "step.onnx").read_bytes()
+    assert there["bundle.json"] == (bundle / "bundle.json").read_bytes()
+    assert b'load_bundle("hf://someone/small")' in there["README.md"]
+    assert hub.created[0]["visibility"] == "private"
+    assert f"{hub.address}/someone/small" in said.stderr
+    assert TOKEN not in said.stdout + said.stderr
+    assert not any(TOKEN in p.read_text("utf-8", "ignore") for p in tmp_path.rglob("*.json"))
+
+    hub.large.add("step.onnx")
+    there["README.md"], there["picture.png"] = b"old", b"theirs"
+    again = push(hub, tmp_path, bundle, "--push", "someone/small", "--json")
+    told = json.loads(again.stdout)
+    assert told["files"] == {
+        "README.md": "changed",
+        "bundle.json": "same",
+        "step.onnx": "same",
+        ".gitattributes": "stays",
+        "picture.png": "stays",
+    }
+    assert hub.commits[1:] == [["README.md"]]
+    assert there["picture.png"] == b"theirs"
+
+
+def test_a_dry_run_lists_every_file_and_changes_nothing(hub: Hub, tmp_path: Path) -> None:
+    bundle = write_tiny(tmp_path / "tiny")
+    said = push(hub, tmp_path, bundle, "--push", "someone/small", "--dry-run", token="")
+    assert said.returncode == 0, said.stderr
+    lines = said.stdout.splitlines()
+    assert [line.split()[0] for line in lines[:-1]] == ["new"] * 3
+    assert lines[-1].startswith("3 of 3 files to send, ")
+    assert not hub.repositories
+    assert not hub.created
+
+
+@pytest.mark.parametrize(
+    ("name", "token", "expected"),
+    [
+        ("someone/small", "", "not logged in to Hugging Face; run: hf auth login"),
+        ("someone/small", "hf_of_a_stranger", "your token may not write there (401)"),
+        ("small", TOKEN, "'small' is no repository; expected USER/NAME"),
+        ("../../etc/passwd", TOKEN, "is no repository"),
+        ("someone/..", TOKEN, "is no repository"),
+    ],
+)
+def test_what_cannot_be_pushed_is_said_in_one_line(
+    hub: Hub, tmp_path: Path, name: str, token: str, expected: str
+) -> None:
+    said = push(hub, tmp_path, write_tiny(tmp_path / "tiny"), "--push", name, token=token)
+    assert said.returncode == 1
+    assert expected in said.stderr
+    assert said.stderr.count("\n") == 1
+    assert not hub.commits
+    assert not (token and token in said.stderr)
+
+
+def test_a_server_that_is_gone_is_said_in_one_line(tmp_path: Path) -> None:
+    gone = Hub()
+    gone.server_close()
+    said = push(gone, tmp_path, write_tiny(tmp_path / "tiny"), "--push", "someone/small")
+    assert said.returncode == 1
+    assert "Hugging Face does not answer" in said.stderr
+    assert said.stderr.count("\n") == 1
+
+
+def test_flags_of_a_push_go_with_it(hub: Hub, tmp_path: Path) -> None:
+    said = push(hub, tmp_path, tmp_path, "--out", tmp_path / "out", "--dry-run")
+    assert said.returncode == 2
+    assert "--dry-run goes with --push USER/NAME" in said.stderr
