@@ -5,6 +5,7 @@ environment's HF_TOKEN. Nothing here reads, prints or writes one.
 """
 
 import hashlib
+import logging
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -161,9 +162,8 @@ def _is_same(there: "RepoFile", data: bytes) -> bool:
 def _asking(repository: Repository) -> Iterator[None]:
     """Whatever the library raises becomes one line; an address in it may hold no token."""
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError
-    from huggingface_hub.utils import logging
 
-    logging.set_verbosity_error()  # it tells of every try by itself
+    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # it tells of every try by itself
     try:
         yield
     except HFValidationError as error:
