@@ -10,6 +10,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+import tyro
 
 from tests.tiny import write_tiny
 
@@ -160,3 +161,18 @@ def free_port():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
+
+
+def test_the_dockerfile_copies_and_starts_what_is_there():
+    from demo.__main__ import Options
+
+    lines = (ROOT / "demo/Dockerfile").read_text(encoding="utf-8").splitlines()
+    copied = {source for line in lines if line.startswith("COPY") for source in line.split()[1:-1]}
+    assert copied >= {"charmodels", "export", "demo", "data", project()["readme"], "LICENSE"}
+    assert all((ROOT / source).exists() for source in copied)
+    sent = (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
+    assert {f"!{source}" for source in copied} <= set(sent)
+    (command,) = (json.loads(line.removeprefix("CMD ")) for line in lines if line[:4] == "CMD ")
+    assert command[:3] == ["python", "-m", "demo"]
+    options = tyro.cli(Options, args=command[3:])
+    assert (options.host, options.port, options.open) == ("0.0.0.0", 7860, False)
