@@ -5,7 +5,6 @@
 
 import json
 import os
-from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ from demo.doors import add_doors
 from demo.guard import guard
 from demo.pages.learn import build_learn
 from demo.pages.write import WRITERS, build_write
-from demo.shelf import Speaker
+from demo.shelf import Shelf
 from demo.words import WORDS, language_of, say
 
 _ASSETS = Path(__file__).parent / "assets"
@@ -31,7 +30,7 @@ _WAITING = 128
 """Visitors who may wait for a reply; 32 turned away 28 of 64 who came at once."""
 
 
-def build_app(speakers: Sequence[Speaker]) -> gr.Blocks:
+def build_app(speakers: Shelf) -> gr.Blocks:
     """The page with these models; the first one is chosen."""
     # Gradio reads these when it makes its queue. Without them it builds a table of the last
     # 10,000 events after every single one.

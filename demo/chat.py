@@ -14,7 +14,7 @@ from charmodels.runtime import CharModelError, Memory, Model, Prediction, Settin
 from charmodels.runtime.bundle import Kind
 from charmodels.runtime.sampling import MAX_SEED
 from charmodels.runtime.vocabulary import normalise
-from demo.words import Language, say
+from demo.words import LANGUAGES, Language, say
 
 GATHER_S = 0.04
 """Seconds for which characters are gathered before the page is told: 25 updates a second."""
@@ -93,6 +93,11 @@ class Kept:
 def told(error: CharModelError, language: Language) -> str:
     """An error in the visitor's language where it has one."""
     return error.said(language) if isinstance(error, Refusal) else str(error)
+
+
+def told_in_all(error: CharModelError) -> dict[Language, str]:
+    """An error in every language, for a page that may change its own."""
+    return {language: told(error, language) for language in LANGUAGES}
 
 
 def check_message(model: Model, message: object) -> str:

@@ -4,7 +4,7 @@ A door is a method of `Doors`: its name, its typed parameters and its docstring 
 API, so a new one is a method here and a line in `add_doors`.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 import gradio as gr
@@ -15,14 +15,14 @@ from demo import chat
 from demo.look import COUNT
 from demo.pages.learn import LOOKERS
 from demo.pages.write import WRITERS
-from demo.shelf import Speaker, find_speaker
+from demo.shelf import Shelf, find_speaker
 
 
 class Doors:
     """What programs can ask of these models."""
 
-    def __init__(self, speakers: Sequence[Speaker]) -> None:
-        self._shelf = {speaker.name: speaker for speaker in speakers}
+    def __init__(self, speakers: Shelf) -> None:
+        self._shelf = speakers.by_name
 
     def models(self) -> list[str]:
         """The names of the models on this page, the chosen one first."""
@@ -69,7 +69,7 @@ class Doors:
             return [*chat.predict(find_speaker(self._shelf, model).model, window, count)]
 
 
-def add_doors(speakers: Sequence[Speaker]) -> None:
+def add_doors(speakers: Shelf) -> None:
     """Open the doors on the page that is being built."""
     doors = Doors(speakers)
     # Gradio's own script takes a door called predict for the page's first event: so it is.

@@ -9,6 +9,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import overload
 
 import numpy as np
 
@@ -234,7 +235,37 @@ class Speaker:
         ]
 
 
-def open_shelf(own: Sequence[Path] = (), shipped: Path = SHIPPED) -> list[Speaker]:
+class Shelf(Sequence[Speaker]):
+    """The models on the page, the chosen one first.
+
+    All tabs share it: a model trained while the page is open is at once on every one of them.
+    """
+
+    def __init__(self, speakers: Iterable[Speaker]) -> None:
+        self.by_name = {speaker.name: speaker for speaker in speakers}
+
+    @overload
+    def __getitem__(self, place: int) -> Speaker: ...
+    @overload
+    def __getitem__(self, place: slice) -> Sequence[Speaker]: ...
+    def __getitem__(self, place: int | slice) -> Speaker | Sequence[Speaker]:
+        return list(self.by_name.values())[place]
+
+    def __len__(self) -> int:
+        return len(self.by_name)
+
+    def add(self, name: str, model: Model, size: int) -> Speaker:
+        """Put a model last, under its name or the next free one."""
+        speaker = Speaker(_free_name(name, self), model, size, shipped=False)
+        self.by_name[speaker.name] = speaker
+        return speaker
+
+    def remove(self, name: str) -> None:
+        """Take a model away, if it is there."""
+        self.by_name.pop(name, None)
+
+
+def open_shelf(own: Sequence[Path] = (), shipped: Path = SHIPPED) -> Shelf:
     """Open the visitor's own bundles and the shipped ones; the own come first.
 
     Raises:
@@ -258,7 +289,7 @@ def open_shelf(own: Sequence[Path] = (), shipped: Path = SHIPPED) -> list[Speake
         raise BundleError(
             f"no model to show: {shipped} holds no bundle; give one: python -m demo BUNDLE"
         )
-    return speakers
+    return Shelf(speakers)
 
 
 def find_speaker(shelf: Mapping[str, Speaker], name: object) -> Speaker:

@@ -1,5 +1,6 @@
 """Starts the real page in a process of its own, where torch cannot be imported."""
 
+import socket
 import subprocess
 import sys
 import threading
@@ -27,11 +28,19 @@ sys.exit(main(sys.argv[1:]))
 """
 
 
+def free_port() -> int:
+    """A port that nobody listens on: other tests may serve pages of their own."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
 @contextmanager
 def served(arguments: Sequence[str | Path] = ()) -> Iterator[tuple[str, subprocess.Popen[str]]]:
     """`python -m demo ARGUMENTS` without torch; gives its address and its process."""
     code = WITHOUT_TORCH.format(root=str(ROOT))
-    command = [sys.executable, "-c", code, *map(str, arguments), "--no-open"]
+    chosen = () if "--port" in arguments else ("--port", str(free_port()))
+    command = [sys.executable, "-c", code, *map(str, arguments), *chosen, "--no-open"]
     process = subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, encoding="utf-8"
     )

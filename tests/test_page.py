@@ -19,7 +19,7 @@ import pytest
 from charmodels.runtime import Model, load_bundle
 from tests import tiny
 from tests.browser import CONTRAST, complaints, open_browser
-from tests.serving import served
+from tests.serving import free_port, served
 
 MARKS = "<>&*_$`{}[]()\"'=/.:;!?#%\\|~^+-0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ¿¡áíóú"
 """Characters by which a page could be broken: these models know them all."""
@@ -357,13 +357,6 @@ def test_a_taken_port_and_a_wrong_path_are_one_line_errors(
         main(["--nope"])
     assert caught.value.code == 2
 
-
-def free_port() -> int:
-    import socket
-
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 # ---- a browser ----------------------------------------------------------------------------------

@@ -5,12 +5,13 @@ pipe works as well as a file. Whatever is not UTF-8 text is refused with what it
 """
 
 import codecs
+import contextlib
 import hashlib
 import io
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import BinaryIO, Self
 
 from charmodels.runtime.errors import CorpusError
 
@@ -61,6 +62,8 @@ _ZIP_INSIDES: tuple[tuple[bytes, str, str], ...] = (
 class CharacterFile:
     """The characters of one UTF-8 file, in pieces or in lines, for use in a `with` block.
 
+    With `data` these bytes are read instead, and the path is only what they are called.
+
     A byte order mark is dropped; CRLF and CR become LF. `head` is the first piece and `is_whole`
     says that there is no more. Read it with `pieces` or with `lines`, once; `sha256` is that of the
     bytes and complete only then.
@@ -70,14 +73,14 @@ class CharacterFile:
             bytes that are not UTF-8; while opening or while reading.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, data: bytes | None = None) -> None:
         self.path = path
         self._newlines = 0  # in the pieces before this one
         self._digest = hashlib.sha256()
         utf8 = codecs.getincrementaldecoder("utf-8-sig")()
         self._decoder = io.IncrementalNewlineDecoder(utf8, translate=True)
         try:
-            self._file = path.open("rb")
+            self._file: BinaryIO = path.open("rb") if data is None else io.BytesIO(data)
         except FileNotFoundError:
             raise CorpusError(
                 f"{path}: there is no such file; `python -m charmodels data list` "
@@ -166,6 +169,21 @@ def _refuse_known_binary(path: Path, first: bytes) -> None:
     if first.startswith(b"PK\x03\x04"):
         meaning, remedy = next((m, r) for inside, m, r in _ZIP_INSIDES if inside in first)
         raise CorpusError(f"{path} is {meaning}, not text; {remedy}")
+
+
+def as_utf8(data: bytes) -> tuple[bytes, str]:
+    """Text in whatever encoding it seems to be in, as UTF-8, with that encoding's name.
+
+    For people who cannot convert a file; what is no text comes back as it is, to be refused.
+    """
+    try:
+        data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        guess = _guess_encoding(data[max(0, error.start - _GUESS_BYTES) :][: 2 * _GUESS_BYTES])
+        if guess is not None and not any(data.startswith(magic) for magic, _, _ in _MAGIC):
+            with contextlib.suppress(UnicodeDecodeError):
+                return data.decode(guess).encode(), codecs.lookup(guess).name
+    return data, "utf-8"
 
 
 def _not_utf8(path: Path, line: int, sample: bytes) -> CorpusError:

@@ -21,6 +21,20 @@ MAX_NAME_CHARS = 1_000
 
 
 @dataclass(frozen=True)
+class Tally:
+    """What became of the rows of a list, counted; all zero for a text."""
+
+    merged: int = 0
+    """Rows, or names made lower-case, merged into names already seen."""
+    blank: int = 0
+    """Blank lines and rows without a name, left out."""
+    uncounted: int = 0
+    """Names with count 0, left out."""
+    composed: int = 0
+    """Names whose characters were composed (Unicode NFC)."""
+
+
+@dataclass(frozen=True)
 class Corpus:
     """What was read from one file.
 
@@ -42,6 +56,10 @@ class Corpus:
     """Sentences for the person at the terminal: what was detected, merged and left out."""
     lowercase: bool = False
     """Whether all letters were made small after reading."""
+    table: Table | None = None
+    """How the file was read as a table; None where it was none."""
+    tally: Tally = Tally()
+    """What the notes say, for who says it in other words."""
 
 
 def symbols(corpus: Corpus) -> tuple[str, ...]:
@@ -49,17 +67,19 @@ def symbols(corpus: Corpus) -> tuple[str, ...]:
     return tuple(sorted(set().union(*corpus.records)))
 
 
-def read_corpus(path: str | Path, kind: Kind | None = None) -> Corpus:
+def read_corpus(path: str | Path, kind: Kind | None = None, *, data: bytes | None = None) -> Corpus:
     """Read a UTF-8 file as a list of names or as a text; without `kind` its lines decide.
 
     Names may be one a line, a CSV or TSV with a header (`nombre,cantidad,anio`, `name,count,year`),
-    or `name<TAB>count` without one. A text is kept as it is but for line ends and NFC.
+    or `name<TAB>count` without one. A text is kept as it is but for line ends and NFC. With `data`
+    these bytes are read, and the path is only what they are called.
 
     Raises:
         CorpusError: anything the user must mend, in one line with file, line and remedy.
     """
     path = Path(path)
-    with CharacterFile(path) as file:
+    tally = Tally()
+    with CharacterFile(path, data) as file:
         lines = _whole_lines(file)
         if not any(line.strip() for line in lines) and file.is_whole:
             what = "has only blank lines" if file.head else "is empty"
@@ -74,14 +94,26 @@ def read_corpus(path: str | Path, kind: Kind | None = None) -> Corpus:
         other = "text" if kind == "names" else "names"
         notes = [f"read as {kind}: {why} (--kind {other} would read it as {other})"]
         if kind == "names":
-            counts = _read_names(path, file, table, notes)
+            counts, tally = _read_names(path, file, table)
+            notes += [table.note] if table else []
+            notes += _told(len(counts), tally, table)
             records = tuple(counts)
             weights = np.fromiter(counts.values(), np.float64, len(counts))
         else:
             records = (_read_text(path, file, notes),)
             weights = np.ones(1)
     name, source = _printable(path.stem), _printable(str(path))
-    corpus = Corpus(name, kind, records, weights, file.sha256(), source, tuple(notes))
+    corpus = Corpus(
+        name,
+        kind,
+        records,
+        weights,
+        file.sha256(),
+        source,
+        tuple(notes),
+        table=table if kind == "names" else None,
+        tally=tally,
+    )
     if len(symbols(corpus)) > MAX_SYMBOLS:
         raise CorpusError(
             f"{path}: {len(symbols(corpus)):,} distinct characters, expected at most "
@@ -104,6 +136,7 @@ def lowercased(corpus: Corpus) -> Corpus:
         weights=np.fromiter(weights.values(), np.float64, len(weights)),
         notes=(*corpus.notes, note),
         lowercase=True,
+        tally=replace(corpus.tally, merged=corpus.tally.merged + merged),
     )
 
 
@@ -131,15 +164,14 @@ def _read_text(path: Path, file: CharacterFile, notes: list[str]) -> str:
 
 
 def _read_names(
-    path: Path, file: CharacterFile, table: Table | None, notes: list[str]
-) -> dict[str, int]:
+    path: Path, file: CharacterFile, table: Table | None
+) -> tuple[dict[str, int], Tally]:
     """Each distinct name with how often it stands in the file, in order of first appearance."""
     rows: Iterable[tuple[int, str, int]]
     if table is None:
         rows = ((number, line, 1) for number, line in enumerate(file.lines(), 1))
     else:
         rows = read_rows(path, table, file.lines())
-        notes.append(table.note)
 
     counts: dict[str, int] = {}
     filled = blank = composed = 0
@@ -170,14 +202,17 @@ def _read_names(
             f"{path}: {found}; expected at least 2, one a line "
             "(a text in one line is read with --kind text)"
         )
-    notes.append(f"{len(counts):,} distinct names")
-    if merged:
-        what = "rows" if table is not None else "repeated lines"
-        notes.append(f"{merged:,} {what} merged into weights of names already seen")
-    if blank:
-        notes.append(f"{blank:,} blank lines or rows without a name left out")
-    if unborn:
-        notes.append(f"{len(unborn):,} names with count 0 left out")
-    if composed:
-        notes.append(f"{composed:,} names with characters composed (Unicode NFC)")
-    return counts
+    return counts, Tally(merged, blank, len(unborn), composed)
+
+
+def _told(names: int, tally: Tally, table: Table | None) -> list[str]:
+    """The tally in sentences."""
+    rows = "rows" if table is not None else "repeated lines"
+    sentences = (
+        (names, "distinct names"),
+        (tally.merged, f"{rows} merged into weights of names already seen"),
+        (tally.blank, "blank lines or rows without a name left out"),
+        (tally.uncounted, "names with count 0 left out"),
+        (tally.composed, "names with characters composed (Unicode NFC)"),
+    )
+    return [f"{count:,} {sentence}" for count, sentence in sentences if count]

@@ -38,6 +38,8 @@ class Table:
     count_column: int | None
     has_header: bool
     note: str
+    columns: tuple[str, ...] = ()
+    """What the header calls them; none without one."""
 
 
 def detect_table(path: Path, lines: list[str]) -> Table | None:
@@ -134,7 +136,7 @@ def _from_header(line: str, delimiter: str, name_is_enough: bool) -> Table | Non
         left_out.remove(cells[year].strip())
     if left_out:
         note += f", left out: {', '.join(left_out)}"
-    return Table(delimiter, name, count, True, note)
+    return Table(delimiter, name, count, True, note, tuple(cell.strip() for cell in cells))
 
 
 def _is_name_and_count(lines: list[str], delimiter: str) -> bool:

@@ -4,13 +4,32 @@ import math
 import sys
 from collections.abc import Callable
 from types import TracebackType
-from typing import Self
+from typing import Protocol, Self
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from charmodels.training.checkpoint import Plan
+from charmodels.training.loop import Display
 from charmodels.training.loop import Progress as Standing
+
+
+class RunDisplay(Display, Protocol):
+    """Who is told how a whole run goes, for use in a `with` block."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None: ...
+
+    def say(self, text: str) -> None:
+        """A sentence for the person at the terminal."""
+        ...
+
 
 _SAMPLES_EVERY = 5
 """Validations between two looks at fresh samples."""
@@ -73,8 +92,8 @@ class TrainingDisplay:
         if progress.reads_all:
             self.say("everything is chosen: from here on it learns from the validation part, too")
         if self._validations % _SAMPLES_EVERY == 0 or progress.stopped:
-            for text in self._write_samples():
-                self.say(f"          {text}")
+            texts = [text if text.isprintable() else repr(text) for text in self._write_samples()]
+            self.say(f"          {' · '.join(texts)}")
         self._validations += 1
 
 

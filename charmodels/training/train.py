@@ -31,7 +31,7 @@ from charmodels.training.checkpoint import (
     read_run,
     write_run,
 )
-from charmodels.training.display import TrainingDisplay
+from charmodels.training.display import RunDisplay, TrainingDisplay
 from charmodels.training.loop import Progress, Trainer
 from charmodels.training.mixing import (
     NGRAM,
@@ -164,10 +164,12 @@ def train_run(
     split: Split,
     start: Start | None = None,
     began: Began | None = None,
+    display: Callable[[Callable[[], list[str]]], RunDisplay] = TrainingDisplay,
 ) -> Outcome:
     """Train in `folder` until the budget ends, it overfits, or Ctrl-C; resume what stands there.
 
-    The test part is read once, after the last weight is chosen.
+    The test part is read once, after the last weight is chosen. `display` makes, out of a writer
+    of fresh samples, the one who is told how it goes.
     """
     device = choose_device(facts.plan.device if facts.plan else wanted_device(facts.training))
     began = began or Began()
@@ -196,17 +198,17 @@ def train_run(
         write_run(folder, facts)
     assert facts.plan is not None
     updater = make_updater(model, facts.training, facts.plan.precision)
-    display = TrainingDisplay(_sampler(facts, model))
+    shown = display(_sampler(facts, model))
     everything = _everything(facts, split, train, validation, device)
     trainer = Trainer(
-        folder, updater, batches, everything, facts.plan, validate, clock, wall, display
+        folder, updater, batches, everything, facts.plan, validate, clock, wall, shown
     )
     trainer.resume()
-    with display:
-        display.say(_opening(facts, model))
+    with shown:
+        shown.say(_opening(facts, model))
         progress = trainer.run()
         if progress.stopped:
-            mixed = _mix(folder, facts, model, train, validation, display.say)
+            mixed = _mix(folder, facts, model, train, validation, shown.say)
             trainer.finish()
             progress = replace(progress, seconds=clock.seconds(), wall_seconds=wall.seconds())
             metrics = _metrics(model, progress) | (mixed.metrics if mixed else {})
@@ -340,13 +342,11 @@ def _test_metrics(
 
 
 def _sampler(facts: RunFacts, model: CharModel) -> Callable[[], list[str]]:
-    """A few texts of the model as it is, in one line each."""
+    """A few names of the model as it is, or a line of text."""
 
     def write() -> list[str]:
         speaker = speaking_model(facts, model)
-        if facts.kind == "text":
-            return [repr(speaker.generate(1, max_chars=120)[0])]
-        return [" · ".join(speaker.generate(8))]
+        return speaker.generate(1, max_chars=120) if speaker.endless else speaker.generate(8)
 
     return write
 

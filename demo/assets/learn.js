@@ -10,7 +10,7 @@ const find = (selector) => learn.querySelector(selector);
 const menu = find("#learn-model");
 const box = find("#learn-text");
 const begin = find(".begin");
-const models = new Map(props.models.map((model) => [model.name, model]));
+let models; // by name
 
 let latest = 0; // the number of the last question; an answer to an earlier one is stale
 let look = null; // the last answer that was no refusal
@@ -224,6 +224,11 @@ function relabel() {
 // ---- wiring -----------------------------------------------------------------------------------
 
 charmodels.learn = {
+  offered(list) {
+    if (list) offer(list);
+    if (list) relabel();
+  },
+
   asked: () => ({
     id: latest,
     model: menu.value,
@@ -247,11 +252,20 @@ charmodels.learn = {
   },
 };
 
-for (const { name } of props.models) {
-  const option = make("option");
-  option.value = name;
-  menu.append(option);
+// The models to choose from; there may come more while the page is open.
+function offer(list) {
+  const chosen = menu.value;
+  models = new Map(list.map((model) => [model.name, model]));
+  menu.replaceChildren(
+    ...list.map(({ name }) => {
+      const option = make("option");
+      option.value = name;
+      return option;
+    }),
+  );
+  if (models.has(chosen)) menu.value = chosen;
 }
+offer(props.models);
 box.value = model().start;
 box.maxLength = props.limit;
 box.addEventListener("input", () => {

@@ -5,7 +5,7 @@ in what `demo.look` finds out about the visitor's text.
 """
 
 import base64
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from demo import chat
 from demo.look import TEMPERATURES, look
 from demo.pages.page import Page
 from demo.pages.write import WRITERS
-from demo.shelf import Speaker, find_speaker
+from demo.shelf import Shelf, Speaker, find_speaker
 from demo.words import language_of
 
 _ASSETS = Path(__file__).parent.parent / "assets"
@@ -29,9 +29,9 @@ _NAMES, _MORE = 3, 120
 """Names written for a beginning, or characters of text."""
 
 
-def build_learn(speakers: Sequence[Speaker], language: gr.Radio) -> Page:
+def build_learn(speakers: Shelf, language: gr.Radio) -> Page:
     """Lay the tab out and wire it; its script follows the language by itself."""
-    shelf = {speaker.name: speaker for speaker in speakers}
+    shelf = speakers.by_name
     lessons = gr.HTML(
         None,
         elem_id="learn",
@@ -41,12 +41,17 @@ def build_learn(speakers: Sequence[Speaker], language: gr.Radio) -> Page:
         models=[_introduction(speaker) for speaker in speakers],
         limit=chat.MAX_MESSAGE,
     )
-    written = gr.HTML(
-        None,
-        elem_id="written",
-        html_template="<div></div>",
-        js_on_load="watch('value', () => charmodels.learn.written(props.value))",
-        apply_default_css=False,
+    # Lists that come later have components of their own: to change a property of the lessons would
+    # draw them anew.
+    written, offered = (
+        gr.HTML(
+            None,
+            elem_id=f"learn-{name}",
+            html_template="<div></div>",
+            js_on_load=f"watch('value', () => charmodels.learn.{name}(props.value))",
+            apply_default_css=False,
+        )
+        for name in ("written", "offered")
     )
 
     def looked(asked: object) -> dict[str, Any]:
@@ -79,7 +84,7 @@ def build_learn(speakers: Sequence[Speaker], language: gr.Radio) -> Page:
     )
     for event in (looking, beginning):
         event.failure(None, js="() => charmodels.learn.fail()", api_visibility="private")
-    return Page()
+    return Page([offered], lambda _: [gr.update(value=[_introduction(s) for s in speakers])])
 
 
 def answer(shelf: Mapping[str, Speaker], asked: object) -> dict[str, Any]:

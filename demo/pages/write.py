@@ -15,7 +15,7 @@ import gradio as gr
 from charmodels.runtime import CharModelError
 from demo import chat
 from demo.pages.page import Page
-from demo.shelf import Speaker, find_speaker
+from demo.shelf import Shelf, Speaker, find_speaker
 from demo.words import Language, language_of, say
 
 _ASSETS = Path(__file__).parent.parent / "assets"
@@ -42,9 +42,9 @@ class Turn:
     writing: bool = False
 
 
-def build_write(speakers: Sequence[Speaker], language: gr.Radio) -> Page:
+def build_write(speakers: Shelf, language: gr.Radio) -> Page:
     """Lay the page out and wire it; `language` is the page's switch."""
-    shelf = {speaker.name: speaker for speaker in speakers}
+    shelf = speakers.by_name
     first = speakers[0]
     names = [speaker.name for speaker in speakers]
 
