@@ -1,0 +1,256 @@
+"""A folder that a Gradio Space runs: the page, its models and the runtime; no torch.
+
+A Space installs its requirements before it has the folder, so nothing of this project can be
+installed there: every module that the page imports is copied, found by reading the imports.
+"""
+
+import ast
+import importlib.metadata
+import json
+import re
+import shutil
+import sys
+import tempfile
+import tomllib
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from charmodels import __version__
+from charmodels.runtime import SettingError
+from charmodels.runtime.sources import bundle_files
+from demo.shelf import HASHES, SHIPPED, open_shelf
+
+ROOT = Path(__file__).resolve().parents[1]
+
+_FIRST = ("demo.__main__",)
+"""The module that the Space starts, whose imports lead to all the others."""
+
+_SPARED = 60
+"""Characters of a Space's short description at most."""
+
+APP = '''"""The Space: the page on its models, for the public."""
+
+import os
+import sys
+from pathlib import Path
+
+from demo.__main__ import Options, run
+
+own = tuple(sorted((Path(__file__).parent / "bundles").glob("*/*")))
+port = int(os.environ.get("GRADIO_SERVER_PORT", "7860"))
+sys.exit(run(Options(bundles=own, host="0.0.0.0", port=port, behind_proxy=True, open=False)))
+'''
+
+
+@dataclass(frozen=True)
+class Staged:
+    """A folder that was staged."""
+
+    folder: Path
+    modules: tuple[str, ...]
+    """Of this project, those it holds."""
+
+    def sizes(self) -> dict[str, int]:
+        """Bytes of each part at its top, and of all."""
+        parts: dict[str, int] = {}
+        for path in self.folder.rglob("*"):
+            if path.is_file():
+                part = path.relative_to(self.folder).parts[0]
+                parts[part] = parts.get(part, 0) + path.stat().st_size
+        return {**dict(sorted(parts.items())), "together": sum(parts.values())}
+
+
+def stage(
+    out: Path,
+    bundles: Sequence[Path] = (),
+    *,
+    only: bool = False,
+    title: str = "charmodels",
+    models: Sequence[str] = (),
+    force: bool = False,
+) -> Staged:
+    """Make the folder `out`: everything in a temporary one beside it, then renamed into place.
+
+    Args:
+        out: the folder to make.
+        bundles: of your own; they come first on the page.
+        only: leave out the models that come with the page.
+        title: what the Space is called.
+        models: repositories on Hugging Face that the bundles were pushed to.
+        force: replace a folder that was staged before.
+
+    Raises:
+        BundleError: a bundle is missing, broken or unsafe.
+        SettingError: the folder is in the way, or the page needs what a Space has not.
+    """
+    _refuse_other(out, force)
+    open_shelf(bundles, Path("none") if only else SHIPPED)  # refuses here what would stop it there
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}-") as aside:
+        folder = Path(aside) / "space"
+        modules, outside = closure(_FIRST)
+        for name in modules:
+            _copy(_file_of(name), folder)
+        for path in sorted(ROOT.glob("demo/assets/*")):
+            _copy(path, folder)
+        _copy_bundles(folder, bundles, only=only)
+        (folder / "app.py").write_text(APP, encoding="utf-8")
+        lines = "".join(f"{line}\n" for line in requirements(outside))
+        (folder / "requirements.txt").write_text(lines, encoding="utf-8")
+        (folder / "README.md").write_text(card(title, models), encoding="utf-8")
+        shutil.copyfile(ROOT / "LICENSE", folder / "LICENSE")
+        if out.exists():
+            shutil.rmtree(out)
+        folder.rename(out)
+    return Staged(out, tuple(modules))
+
+
+def closure(first: Iterable[str]) -> tuple[list[str], set[str]]:
+    """The project's modules that `first` lead to, and the packages from outside they import.
+
+    Imports inside functions count too. A module of `demo` that trains is left where it is: the
+    page looks for it before it shows its tab.
+
+    Raises:
+        SettingError: a module of the runtime or the page needs torch, or reaches elsewhere.
+    """
+    found: dict[str, None] = {}
+    outside: set[str] = set()
+    waiting = list(first)
+    while waiting:
+        name = waiting.pop()
+        for module in (*_parents(name), name):
+            if module in found or not _file_of(module).is_file():
+                continue
+            found[module] = None
+            for imported in imports(_file_of(module), module):
+                top = imported.partition(".")[0]
+                if top in ("charmodels", "demo", "export"):
+                    if _file_of(imported).is_file() and _runs_there(imported):
+                        waiting.append(imported)
+                elif top == "torch":
+                    raise SettingError(f"{module} imports torch, which a Space has not")
+                elif top not in sys.stdlib_module_names:
+                    outside.add(top)
+    return sorted(found), outside
+
+
+def imports(file: Path, module: str) -> Iterator[str]:
+    """Every module that a file imports, at its top or inside; a name may be a module or not."""
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            if node.level:
+                raise SettingError(f"{module} imports by dots, which nothing here does")
+            assert node.module is not None
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def requirements(packages: Iterable[str]) -> list[str]:
+    """A line for each of these that the project itself asks for, gradio apart.
+
+    Gradio comes with the Space, in the version its card names, and brings the others. Of each the
+    release this was staged with, or a later one of the same kind.
+    """
+    asked = {_normal(re.split(r"[\s<>=!~;\[]", line)[0]) for line in _asked()}
+    brings = importlib.metadata.packages_distributions()
+    wanted = {_normal(name) for package in packages for name in brings.get(package, [])}
+    return [
+        f"{name}~={'.'.join(importlib.metadata.version(name).split('.')[:2])}"
+        for name in sorted(wanted & asked - {"gradio"})
+    ]
+
+
+def card(title: str, models: Sequence[str]) -> str:
+    """The Space's README: front matter that Hugging Face reads, and what it is."""
+    facts: dict[str, object] = {
+        "title": title,
+        "emoji": "🖋️",
+        "colorFrom": "indigo",
+        "colorTo": "yellow",
+        "sdk": "gradio",
+        "sdk_version": importlib.metadata.version("gradio"),
+        "python_version": f"{sys.version_info.major}.{sys.version_info.minor}",
+        "app_file": "app.py",
+        "pinned": False,
+        "license": "mit",
+        "short_description": "Tiny networks that write names and text letter by letter"[:_SPARED],
+        "tags": ["charmodels", "character-level", "onnx", "text-generation"],
+    }
+    if models:
+        facts["models"] = list(models)
+    # JSON is YAML, and quotes what a title may hold.
+    front = "".join(f"{key}: {json.dumps(v, ensure_ascii=False)}\n" for key, v in facts.items())
+    return (
+        f"---\n{front}---\n\n# {title}\n\nCharacter models that write letter by letter, in Spanish "
+        "and English, on one CPU core and without torch. Staged by charmodels "
+        f"{__version__}: `python -m demo.space --target gradio --out FOLDER`.\n\nRun it anywhere: "
+        "`pip install -r requirements.txt gradio=="
+        f"{facts['sdk_version']} && python app.py`.\n"
+    )
+
+
+def _asked() -> list[str]:
+    """What the project asks for without its extras: of a checkout, or as it was installed."""
+    project = ROOT / "pyproject.toml"
+    if project.is_file():
+        asked: list[str] = tomllib.loads(project.read_text("utf-8"))["project"]["dependencies"]
+        return asked
+    everything = importlib.metadata.requires("charmodels") or []
+    return [line for line in everything if "extra ==" not in line]
+
+
+def _normal(name: str) -> str:
+    """A distribution's name as PEP 503 writes it."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def _runs_there(module: str) -> bool:
+    """Whether it is of the runtime or the page, and no page that trains or exports."""
+    if not module.startswith("demo"):
+        return module == "charmodels" or module.startswith("charmodels.runtime")
+    ours = (i for i in imports(_file_of(module), module) if _file_of(i).is_file())
+    return all(i == "charmodels" or i.startswith(("charmodels.runtime", "demo")) for i in ours)
+
+
+def _parents(name: str) -> list[str]:
+    parts = name.split(".")
+    return [".".join(parts[:end]) for end in range(1, len(parts))]
+
+
+def _file_of(module: str) -> Path:
+    """The file of a module or package of the project; of anything else, one that is not there."""
+    path = ROOT.joinpath(*module.split("."))
+    return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+
+
+def _copy(path: Path, folder: Path) -> None:
+    target = folder / path.relative_to(ROOT)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(path, target)
+
+
+def _copy_bundles(folder: Path, own: Sequence[Path], *, only: bool) -> None:
+    """The shipped ones where the page looks for them, with their hashes; the own beside app.py."""
+    shipped = [] if only else sorted(SHIPPED.glob("*/*"))
+    for path in [*shipped, HASHES]:
+        _copy(path, folder)
+    for number, where in enumerate(own):
+        name = Path(where).resolve().name.removesuffix(".zip")
+        with bundle_files(where) as source:
+            if not source.is_dir():
+                raise SettingError(f"{where}: expected a bundle's folder or zip, not a lone graph")
+            shutil.copytree(source, folder / "bundles" / f"{number:02}" / name)
+
+
+def _refuse_other(out: Path, force: bool) -> None:
+    """Only what was staged here is replaced."""
+    if not out.exists():
+        return
+    if not force:
+        raise SettingError(f"{out} is in the way; choose another --out, or --force to replace it")
+    if not (out / "app.py").is_file() or (out / "app.py").read_text(encoding="utf-8") != APP:
+        raise SettingError(f"{out} was not staged by this command; choose another --out")

@@ -1,0 +1,153 @@
+"""The folder for a Gradio Space: whole in itself, without torch, and a page that streams."""
+
+import ast
+import json
+import os
+import shutil
+import subprocess
+import time
+import venv
+from pathlib import Path
+
+import pytest
+
+from charmodels.runtime import SettingError
+from demo import gradio_space
+from demo.gradio_space import card, closure, requirements, stage
+from tests.tiny import write_tiny
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="module")
+def staged(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("space")
+    own = write_tiny(folder / "mine")
+    return stage(folder / "out", [own], title='Names: "mine"', models=["someone/names"]).folder
+
+
+def faults(folder: Path) -> list[str]:
+    """Imports of torch, and of modules of this project that the folder has not."""
+    told = []
+    for file in folder.rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
+            if isinstance(node, ast.ImportFrom):
+                names = [node.module or "."]
+            for name in names:
+                inside = folder.joinpath(*name.split("."))
+                is_ours = name.partition(".")[0] in ("charmodels", "demo", "export", "tests")
+                if name.startswith("torch") or (
+                    is_ours and not (inside.is_dir() or inside.with_suffix(".py").is_file())
+                ):
+                    told.append(f"{file.relative_to(folder)}: {name}")
+    return told
+
+
+def test_the_folder_needs_nothing_that_it_has_not(staged: Path) -> None:
+    assert not faults(staged)
+    top = {path.name for path in staged.iterdir()}
+    assert top == {
+        *("README.md", "LICENSE", "app.py", "requirements.txt", "charmodels", "demo", "bundles")
+    }
+    assert (staged / "bundles/00/mine/bundle.json").is_file()
+    shipped = {path.name for path in (staged / "demo/bundles").iterdir() if path.is_dir()}
+    assert shipped == {path.parent.name for path in ROOT.glob("demo/bundles/*/bundle.json")}
+    assert not list(staged.rglob("*.pyc"))
+
+
+def test_what_is_missing_or_needs_torch_would_be_seen(staged: Path, tmp_path: Path) -> None:
+    broken = tmp_path / "broken"
+    shutil.copytree(staged, broken)
+    (broken / "demo/guard.py").unlink()
+    with (broken / "demo/chat.py").open("a", encoding="utf-8") as file:
+        file.write("\n\ndef late():\n    import torch\n")
+    assert {fault.split(": ")[1] for fault in faults(broken)} == {"demo.guard", "torch"}
+
+
+def test_a_page_that_needs_torch_is_not_staged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "demo").mkdir()
+    (tmp_path / "demo/__init__.py").write_text("", encoding="utf-8")
+    page = "import demo.helper\nimport demo.trains\n"
+    (tmp_path / "demo/__main__.py").write_text(page, encoding="utf-8")
+    helper = tmp_path / "demo/helper.py"
+    helper.write_text("import numpy, json\n", encoding="utf-8")
+    (tmp_path / "charmodels").mkdir()
+    (tmp_path / "charmodels/training.py").write_text("import torch\n", encoding="utf-8")
+    trains = "def late():\n    import charmodels.training\n"
+    (tmp_path / "demo/trains.py").write_text(trains, encoding="utf-8")
+    monkeypatch.setattr(gradio_space, "ROOT", tmp_path)
+    assert closure(["demo.__main__"]) == (["demo", "demo.__main__", "demo.helper"], {"numpy"})
+    helper.write_text("def late():\n    import torch\n", encoding="utf-8")
+    with pytest.raises(SettingError, match=r"demo\.helper imports torch, which a Space has not"):
+        closure(["demo.__main__"])
+
+
+def test_the_requirements_are_ours_without_gradio_and_torch() -> None:
+    lines = requirements(["numpy", "onnxruntime", "gradio", "starlette", "tyro", "torch"])
+    assert [line.split("~=")[0] for line in lines] == ["numpy", "onnxruntime", "tyro"]
+
+
+def test_the_card_says_what_a_space_reads(staged: Path) -> None:
+    _, front, _ = (staged / "README.md").read_text(encoding="utf-8").split("---\n", 2)
+    facts = {key: json.loads(v) for key, v in (line.split(": ", 1) for line in front.splitlines())}
+    assert facts["title"] == 'Names: "mine"'
+    assert facts["sdk"] == "gradio"
+    assert facts["app_file"] == "app.py"
+    assert facts["models"] == ["someone/names"]
+    assert len(facts["short_description"]) <= 60
+    assert "models: " not in card("none", [])
+
+
+def test_only_what_was_staged_is_replaced(tmp_path: Path) -> None:
+    out = tmp_path / "mine"
+    out.mkdir()
+    (out / "novel.txt").write_text("years of work", encoding="utf-8")
+    with pytest.raises(SettingError, match="in the way"):
+        stage(out)
+    with pytest.raises(SettingError, match="was not staged by this command"):
+        stage(out, force=True)
+    assert (out / "novel.txt").is_file()
+
+
+@pytest.mark.slow
+def test_a_fresh_environment_streams_from_the_folder(staged: Path, tmp_path: Path) -> None:
+    """As a Space does: gradio in the card's version, then the requirements, then app.py."""
+    python = tmp_path / "venv/bin/python"
+    venv.create(tmp_path / "venv", with_pip=True)
+    front = (staged / "README.md").read_text(encoding="utf-8")
+    version = front.split('sdk_version: "')[1].split('"')[0]
+    clean = {k: v for k, v in os.environ.items() if not k.startswith(("PYTHON", "GRADIO"))}
+    install = [python, "-m", "pip", "install", "--quiet", f"gradio=={version}"]
+    subprocess.run([*install, "-r", staged / "requirements.txt"], check=True, env=clean)
+    frozen = subprocess.check_output([python, "-m", "pip", "list"], text=True, env=clean)
+    assert "torch" not in frozen
+    assert "charmodels" not in frozen
+
+    process = subprocess.Popen(
+        [python, "app.py"],
+        cwd=staged,
+        env={**clean, "GRADIO_SERVER_PORT": "7911", "SPACE_ID": "someone/names"},
+    )
+    try:
+        code = (
+            "from gradio_client import Client\n"
+            "client = Client('http://127.0.0.1:7911', verbose=False)\n"
+            "names = client.predict(api_name='/models')\n"
+            "job = client.submit('mine', 'ab', 0.8, 30, 7, api_name='/stream')\n"
+            "text = job.result()\n"
+            "print(names[0], [*job.outputs()][-1].startswith('ab'), 'municipios' in names)\n"
+        )
+        for _ in range(120):
+            said = subprocess.run(
+                [python, "-c", code], cwd=tmp_path, env=clean, capture_output=True, text=True
+            )
+            if said.returncode == 0 or process.poll() is not None:
+                break
+            time.sleep(1)
+        assert said.stdout.split() == ["mine", "True", "True"], said.stderr[-2000:]
+    finally:
+        process.terminate()
+        process.wait(20)
