@@ -31,7 +31,8 @@ class Options:
     port: int | None = None
     """The port to listen on; without it, 7860 or the next free one."""
     behind_proxy: bool = False
-    """Believe what a reverse proxy says of the page's address (X-Forwarded-Host and -Proto)."""
+    """Believe what a reverse proxy says of the page's address (X-Forwarded-Host and -Proto) and of
+    its visitors' (X-Forwarded-For), who are limited one by one."""
     open: bool = True
     """Open the page in a browser, when started from a terminal."""
 

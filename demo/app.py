@@ -15,6 +15,7 @@ from demo.doors import add_doors
 from demo.guard import guard
 from demo.pages.learn import build_learn
 from demo.pages.write import WRITERS, build_write
+from demo.sessions import MAX_SESSIONS, keep_short
 from demo.shelf import Shelf
 from demo.words import WORDS, language_of, say
 
@@ -23,7 +24,7 @@ _ASSETS = Path(__file__).parent / "assets"
 _TABS = {"write": build_write, "learn": build_learn}
 """In their order; a tab's name is its place in the address, its key in the words, its style."""
 
-_BROWSER = ("chat.", "learn.", "title")
+_BROWSER = ("busy.", "chat.", "learn.", "title")
 """Families of words that the browser says itself."""
 
 _WAITING = 128
@@ -83,6 +84,7 @@ def build_app(speakers: Shelf) -> gr.Blocks:
                 None, js="() => charmodels.ready()", api_visibility="private"
             )
     app.queue(max_size=_WAITING, default_concurrency_limit=WRITERS, api_open=False)
+    keep_short(app)
     return app
 
 
@@ -93,6 +95,8 @@ def serve(app: gr.Blocks, host: str, port: int, behind_proxy: bool = False) -> s
         os.environ[name] = ",".join(
             filter(None, [os.environ.get(name), "127.0.0.1", "localhost", host])
         )
+    # The guard decides whom to believe about addresses; uvicorn would believe this machine.
+    os.environ["FORWARDED_ALLOW_IPS"] = ""
     _, address, _ = app.launch(
         server_name=host,
         server_port=port,
@@ -104,6 +108,7 @@ def serve(app: gr.Blocks, host: str, port: int, behind_proxy: bool = False) -> s
         footer_links=[],
         favicon_path=_ASSETS / "favicon.svg",
         max_file_size="1mb",
+        state_session_capacity=MAX_SESSIONS,
         strict_cors=True,
         show_error=False,
         ssr_mode=False,

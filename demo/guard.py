@@ -4,15 +4,13 @@ It shuts doors this page never uses, sends the headers that keep a browser from 
 host, and believes what a proxy says of the address only when told that there is one.
 """
 
-from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any
+import json
 
 from starlette.middleware import Middleware
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-Scope = MutableMapping[str, Any]
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
+from demo.limits import Limiter, is_work
+from demo.sessions import Sessions
 
 OPEN = (
     *("queue/join", "queue/data", "call/", "run/", "cancel", "reset", "heartbeat/"),
@@ -26,6 +24,9 @@ FORWARDED = (b"x-forwarded-", b"forwarded", b"x-gradio-server")
 
 MAX_BODY = 2 * 2**20
 """Bytes of a request at most: the longest chat is a tenth of it."""
+
+MAX_SESSION = 4096
+"""Bytes of a session's name at most; it is kept, so in longer requests we look for it."""
 
 HEADERS = {
     # Gradio evaluates its own script, hence unsafe-inline and unsafe-eval; what matters is that
@@ -42,11 +43,11 @@ HEADERS = {
 class Guard:
     """The check itself, around an ASGI application."""
 
-    def __init__(self, app: Callable[..., Awaitable[None]], behind_proxy: bool) -> None:
+    def __init__(self, app: ASGIApp, behind_proxy: bool) -> None:
         self._app, self._behind_proxy = app, behind_proxy
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on, or answer it with 403, 411 or 413."""
+        """Pass a request on, or answer it with 400, 403, 411 or 413."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -59,13 +60,23 @@ class Guard:
             await _answer(send, 411, b"Say how long the request is.")
         elif _declared_length(scope) > MAX_BODY:
             await _answer(send, 413, b"That is too long.")
+        elif is_work(scope) and _declared_length(scope) > MAX_SESSION:
+            body = await _read(receive)
+            if _is_fair(body):
+                await self._app(scope, _again(body, receive), _with_headers(send))
+            else:
+                await _answer(send, 400, b"That is no request this page understands.")
         else:
             await self._app(scope, receive, _with_headers(send))
 
 
 def guard(behind_proxy: bool) -> list[Middleware]:
-    """The guard in the form FastAPI wants it."""
-    return [Middleware(Guard, behind_proxy=behind_proxy)]
+    """The guard, the limits behind it and the end of sessions, in the form FastAPI wants them."""
+    return [
+        Middleware(Guard, behind_proxy=behind_proxy),
+        Middleware(Limiter, behind_proxy=behind_proxy),
+        Middleware(Sessions),
+    ]
 
 
 def _is_shut(path: str) -> bool:
@@ -76,6 +87,36 @@ def _is_shut(path: str) -> bool:
 def _declared_length(scope: Scope) -> int:
     declared = dict(scope["headers"]).get(b"content-length", b"0")
     return int(declared) if declared.isdigit() else MAX_BODY + 1
+
+
+async def _read(receive: Receive) -> bytes:
+    """A request's body, as long as it said it is; shorter if its sender left."""
+    parts: list[bytes] = []
+    while True:
+        message = await receive()
+        parts.append(message.get("body", b""))
+        if not message.get("more_body"):
+            return b"".join(parts)
+
+
+def _again(body: bytes, receive: Receive) -> Receive:
+    """Receive a body that was read already, then what comes after it."""
+    messages = iter([{"type": "http.request", "body": body, "more_body": False}])
+
+    async def receive_again() -> Message:
+        return next(messages, None) or await receive()
+
+    return receive_again
+
+
+def _is_fair(body: bytes) -> bool:
+    """Whether it is JSON that names a session in few bytes, or none."""
+    try:
+        asked = json.loads(body)
+    except (ValueError, RecursionError):
+        return False
+    session = asked.get("session_hash", "") if isinstance(asked, dict) else ""
+    return len(str(session)) <= MAX_SESSION
 
 
 def _with_headers(send: Send) -> Send:

@@ -23,6 +23,7 @@ class Blocked:
 
 sys.meta_path.insert(0, Blocked())
 sys.path.insert(0, {root!r})
+{before}
 from demo.__main__ import main
 sys.exit(main(sys.argv[1:]))
 """
@@ -36,9 +37,14 @@ def free_port() -> int:
 
 
 @contextmanager
-def served(arguments: Sequence[str | Path] = ()) -> Iterator[tuple[str, subprocess.Popen[str]]]:
-    """`python -m demo ARGUMENTS` without torch; gives its address and its process."""
-    code = WITHOUT_TORCH.format(root=str(ROOT))
+def served(
+    arguments: Sequence[str | Path] = (), before: str = ""
+) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+    """`python -m demo ARGUMENTS` without torch; gives its address and its process.
+
+    `before` is code that its process runs first: a fault to plant, something to measure.
+    """
+    code = WITHOUT_TORCH.format(root=str(ROOT), before=before)
     chosen = () if "--port" in arguments else ("--port", str(free_port()))
     command = [sys.executable, "-c", code, *map(str, arguments), *chosen, "--no-open"]
     process = subprocess.Popen(

@@ -280,8 +280,7 @@ def test_strange_bodies_get_a_plain_refusal(site: Site) -> None:
     )
     for body in bodies:
         status = httpx.post(join, json=body).status_code
-        assert 200 <= status <= 503, body
-        assert status == 200 or status >= 400, body
+        assert status == 200 or 400 <= status < 500, body
     assert httpx.get(site.address).status_code == 200
 
 
@@ -294,29 +293,6 @@ def test_a_client_that_vanishes_leaves_the_page_well(site: Site, client: Any) ->
         data = f"{site.address}/gradio_api/queue/data?session_hash={session}"
         with httpx.stream("GET", data) as answer:
             next(answer.iter_lines())
-    assert client.predict("towns", "a", 0.8, 10, 1, api_name="/stream").startswith("a")
-
-
-@pytest.mark.slow
-def test_a_flood_of_300_joins_is_answered_with_200_or_503(site: Site, client: Any) -> None:
-    stream = dependency(site.address, "stream")
-
-    async def flood() -> list[int]:
-        limits = httpx.Limits(max_connections=300)
-        async with httpx.AsyncClient(limits=limits, timeout=60) as http:
-
-            async def join() -> int:
-                body = {
-                    "data": ["poem", "a", 0.8, 200, 1],
-                    "fn_index": stream,
-                    "session_hash": uuid.uuid4().hex,
-                }
-                answer = await http.post(f"{site.address}/gradio_api/queue/join", json=body)
-                return answer.status_code
-
-            return await asyncio.gather(*(join() for _ in range(300)))
-
-    assert set(asyncio.run(flood())) <= {200, 503}
     assert client.predict("towns", "a", 0.8, 10, 1, api_name="/stream").startswith("a")
 
 
@@ -356,7 +332,6 @@ def test_a_taken_port_and_a_wrong_path_are_one_line_errors(
     with pytest.raises(SystemExit) as caught:
         main(["--nope"])
     assert caught.value.code == 2
-
 
 
 # ---- a browser ----------------------------------------------------------------------------------
@@ -696,7 +671,9 @@ def test_text_stands_out_from_its_ground(visit: Visit, scheme: str) -> None:
 def test_the_guard_against_torch_can_fail() -> None:
     from tests.serving import WITHOUT_TORCH
 
-    code = WITHOUT_TORCH.format(root=str(Path(__file__).parents[1])).split("from demo")[0]
+    code = WITHOUT_TORCH.format(root=str(Path(__file__).parents[1]), before="").split("from demo")[
+        0
+    ]
     done = subprocess.run(
         ["python", "-c", code + "import torch"], capture_output=True, text=True, check=False
     )

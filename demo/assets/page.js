@@ -105,11 +105,21 @@ window.charmodels = (() => {
 
     fail() {
       page.view?.fail();
+      page.view?.end(); // a request that was refused outright has no other end
     },
 
     stop() {
       page.view?.stop();
     },
+  };
+  // When the server has no time Gradio shows the answer's detail: here in the visitor's language.
+  const ask = window.fetch;
+  window.fetch = async (...request) => {
+    const answer = await ask(...request);
+    if (answer.status !== 429 && answer.status !== 503) return answer;
+    const seconds = answer.headers.get("retry-after") ?? "";
+    const detail = page.say(answer.status === 429 ? "busy.much" : "busy.full", { seconds });
+    return new Response(JSON.stringify({ detail }), { status: 429, headers: answer.headers });
   };
   page.setLanguage(page.language);
   document.addEventListener("click", (event) => {

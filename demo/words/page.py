@@ -100,6 +100,16 @@ PAGE: Words = {
         "es": "{setting} no es texto.",
         "en": "{setting} is not text.",
     },
+    "busy.much": {
+        "es": "Son demasiadas peticiones seguidas desde tu conexión. Espera {seconds} s y vuelve a "
+        "intentarlo.",
+        "en": "Too many requests in a row from your connection. Wait {seconds} s and try again.",
+    },
+    "busy.full": {
+        "es": "Ahora mismo hay demasiada gente escribiendo. Espera unos segundos y vuelve a "
+        "intentarlo.",
+        "en": "Too many people are writing just now. Wait a few seconds and try again.",
+    },
     # The tabs.
     "tab.write": {"es": "Escribir", "en": "Write"},
     "tab.learn": {"es": "Aprender", "en": "Learn"},
