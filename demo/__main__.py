@@ -1,10 +1,12 @@
 """The command that opens the page: `python -m demo [BUNDLE ...]`."""
 
+import importlib.util
 import socket
 import sys
 import threading
 import webbrowser
 from collections.abc import Sequence
+from contextlib import redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -33,6 +35,8 @@ class Options:
     behind_proxy: bool = False
     """Believe what a reverse proxy says of the page's address (X-Forwarded-Host and -Proto) and of
     its visitors' (X-Forwarded-For), who are limited one by one."""
+    mcp: bool = False
+    """Also offer the models as tools to MCP clients, at /gradio_api/mcp/."""
     open: bool = True
     """Open the page in a browser, when started from a terminal."""
 
@@ -45,6 +49,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 def run(options: Options) -> int:
     """Open the models, serve the page, wait."""
     from charmodels.runtime import CharModelError, SettingError
+
+    if options.mcp and importlib.util.find_spec("mcp") is None:
+        asked = "error: --mcp needs mcp, which is not installed"
+        print(f'{asked}; install it with: pip install "charmodels[mcp]"', file=sys.stderr)
+        return 1
     from demo.shelf import open_shelf
 
     try:
@@ -60,7 +69,8 @@ def run(options: Options) -> int:
     from demo.app import build_app, serve  # after the bundles: a wrong path is told at once
 
     app = build_app(speakers)
-    address = serve(app, options.host, port, options.behind_proxy)
+    with redirect_stdout(sys.stderr):  # Gradio says where its tools are
+        address = serve(app, options.host, port, options.behind_proxy, options.mcp)
     print(address, flush=True)
     print("Ctrl-C stops the page", file=sys.stderr)
     if options.open and sys.stdout.isatty():

@@ -88,8 +88,10 @@ def build_app(speakers: Shelf) -> gr.Blocks:
     return app
 
 
-def serve(app: gr.Blocks, host: str, port: int, behind_proxy: bool = False) -> str:
-    """Serve the page in the background; returns its address."""
+def serve(
+    app: gr.Blocks, host: str, port: int, behind_proxy: bool = False, mcp: bool = False
+) -> str:
+    """Serve the page in the background, with `mcp` its doors as tools too; returns its address."""
     # Gradio visits its own page once at the start; a proxy for the outside must not see that.
     for name in ("NO_PROXY", "no_proxy"):
         os.environ[name] = ",".join(
@@ -102,7 +104,7 @@ def serve(app: gr.Blocks, host: str, port: int, behind_proxy: bool = False) -> s
         server_port=port,
         theme=_theme(),
         head=_head(),
-        app_kwargs={"middleware": guard(behind_proxy)},
+        app_kwargs={"middleware": guard(behind_proxy, mcp)},
         prevent_thread_lock=True,
         quiet=True,
         footer_links=[],
@@ -115,7 +117,7 @@ def serve(app: gr.Blocks, host: str, port: int, behind_proxy: bool = False) -> s
         share=False,
         run_history=False,
         enable_monitoring=False,
-        mcp_server=False,
+        mcp_server=mcp,
         pwa=False,
         inline=False,
         inbrowser=False,

@@ -19,6 +19,9 @@ OPEN = (
 """The doors of /gradio_api/ that the page and its clients use. The others (upload, file, proxy,
 recordings, code editing, saved settings) are shut; a tab that needs one opens it here."""
 
+MCP = ("mcp", "mcp/")
+"""The door for MCP clients, open with --mcp; what else Gradio offers them stays shut."""
+
 FORWARDED = (b"x-forwarded-", b"forwarded", b"x-gradio-server")
 """Headers by which a proxy says where the visitor came from; anybody can send them."""
 
@@ -43,8 +46,8 @@ HEADERS = {
 class Guard:
     """The check itself, around an ASGI application."""
 
-    def __init__(self, app: ASGIApp, behind_proxy: bool) -> None:
-        self._app, self._behind_proxy = app, behind_proxy
+    def __init__(self, app: ASGIApp, behind_proxy: bool, mcp: bool) -> None:
+        self._app, self._behind_proxy, self._mcp = app, behind_proxy, mcp
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or answer it with 400, 403, 411 or 413."""
@@ -54,7 +57,7 @@ class Guard:
         if not self._behind_proxy:
             kept = [h for h in scope["headers"] if not h[0].lower().startswith(FORWARDED)]
             scope = {**scope, "headers": kept}
-        if _is_shut(scope["path"]):
+        if _is_shut(scope["path"], self._mcp):
             await _answer(send, 403, b"This page has no such door.")
         elif any(name.lower() == b"transfer-encoding" for name, _ in scope["headers"]):
             await _answer(send, 411, b"Say how long the request is.")
@@ -70,18 +73,18 @@ class Guard:
             await self._app(scope, receive, _with_headers(send))
 
 
-def guard(behind_proxy: bool) -> list[Middleware]:
+def guard(behind_proxy: bool, mcp: bool = False) -> list[Middleware]:
     """The guard, the limits behind it and the end of sessions, in the form FastAPI wants them."""
     return [
-        Middleware(Guard, behind_proxy=behind_proxy),
+        Middleware(Guard, behind_proxy=behind_proxy, mcp=mcp),
         Middleware(Limiter, behind_proxy=behind_proxy),
         Middleware(Sessions),
     ]
 
 
-def _is_shut(path: str) -> bool:
+def _is_shut(path: str, mcp: bool) -> bool:
     _, api, door = path.partition("/gradio_api/")
-    return bool(api) and not door.startswith(OPEN)
+    return bool(api) and not door.startswith(OPEN) and not (mcp and door in MCP)
 
 
 def _declared_length(scope: Scope) -> int:

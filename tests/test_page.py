@@ -228,7 +228,10 @@ def test_files_other_hosts_and_unused_doors_are_shut(
     assert "root:" not in answer.text
 
 
-@pytest.mark.parametrize("door", ["predict", "api/predict", "look", "component_server", "upload"])
+@pytest.mark.parametrize(
+    "door",
+    ["predict", "api/predict", "look", "component_server", "upload", "mcp", "mcp/", "mcp/sse"],
+)
 def test_only_doors_on_the_list_are_open(http: httpx.Client, door: str) -> None:
     answer = http.post(f"/gradio_api/{door}", json={"data": ["towns", "a", 5]})
     assert (answer.status_code, answer.text) == (403, "This page has no such door.")
