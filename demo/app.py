@@ -139,7 +139,7 @@ def _footer(language: Any) -> str:
 
 def _head() -> str:
     """Style, script and the words the browser says itself."""
-    styles = ("page", *_TABS)
+    styles = ("colours", "page", *_TABS)
     style = "".join((_ASSETS / f"{name}.css").read_text(encoding="utf-8") for name in styles)
     script = (_ASSETS / "page.js").read_text(encoding="utf-8")
     words = {key: sentence for key, sentence in WORDS.items() if key.startswith(_BROWSER)}

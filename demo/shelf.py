@@ -272,24 +272,29 @@ def open_shelf(own: Sequence[Path] = (), shipped: Path = SHIPPED) -> Shelf:
         BundleError: a bundle is missing, broken or unsafe, or there is none at all.
     """
     speakers: list[Speaker] = []
-    for path in own:
-        _refuse_run(path)
-        model = load_bundle(path)
-        name = _free_name(_called(path.resolve()), speakers)
-        speakers.append(Speaker(name, model, _size(path, model), shipped=_within(path, shipped)))
-    taken = {path.resolve() for path in own}
     known = shipped_hashes()
-    for path in _bundles_in(shipped):
-        if path.resolve() not in taken:
-            model = load_bundle(path, trusted=_is_known(path, known))
-            speakers.append(
-                Speaker(_free_name(path.name, speakers), model, _size(path, model), True)
-            )
+    for path in bundle_paths(own, shipped):
+        is_own = path in own
+        model = load_bundle(path, trusted=not is_own and _is_known(path, known))
+        name = _free_name(_called(path.resolve()) if is_own else path.name, speakers)
+        speakers.append(Speaker(name, model, _size(path, model), shipped=_within(path, shipped)))
     if not speakers:
         raise BundleError(
             f"no model to show: {shipped} holds no bundle; give one: python -m demo BUNDLE"
         )
     return Shelf(speakers)
+
+
+def bundle_paths(own: Sequence[Path] = (), shipped: Path = SHIPPED) -> list[Path]:
+    """Where the models of `open_shelf` lie, in its order.
+
+    Raises:
+        BundleError: one of the own is a run folder.
+    """
+    for path in own:
+        _refuse_run(path)
+    taken = {path.resolve() for path in own}
+    return [*own, *(path for path in _bundles_in(shipped) if path.resolve() not in taken)]
 
 
 def find_speaker(shelf: Mapping[str, Speaker], name: object) -> Speaker:

@@ -9,9 +9,10 @@ from demo.words.language import Language as Language
 from demo.words.language import Words
 from demo.words.learn import LEARN
 from demo.words.page import PAGE
+from demo.words.web import WEB
 from demo.words.write import WRITE
 
-WORDS: Words = PAGE | WRITE | LEARN
+WORDS: Words = PAGE | WRITE | LEARN | WEB
 
 
 def say(language: Language, key: str, **values: object) -> str:

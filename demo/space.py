@@ -1,0 +1,70 @@
+"""The command that stages the page for Hugging Face: `python -m demo.space --out FOLDER`.
+
+A static Space is free for everyone: the model runs in the visitor's browser.
+"""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+
+
+@dataclass(frozen=True)
+class Options:
+    """Stage the page as a folder that any web server can show, ready for a Hugging Face Space.
+
+    Without bundles it takes the models that come with it.
+    """
+
+    bundles: Annotated[
+        tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="[BUNDLE ...]")
+    ] = ()
+    """Bundles of your own, made with python -m export; they come first on the page."""
+    out: Annotated[Path, tyro.conf.arg(metavar="FOLDER")] = tyro.MISSING
+    """The folder to make."""
+    target: Literal["static"] = "static"
+    """static: plain files, the model runs in the browser."""
+    only: bool = False
+    """Leave out the models that come with the page."""
+    title: str = "charmodels"
+    """What the Space is called."""
+    models: Annotated[tuple[str, ...], tyro.conf.arg(metavar="USER/NAME")] = ()
+    """Repositories on Hugging Face that these bundles were pushed to, for the Space's card."""
+    force: bool = False
+    """Put the new folder in the place of one that was staged before."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Stage the folder; returns the exit code."""
+    return run(tyro.cli(Options, args=argv, prog="python -m demo.space"))
+
+
+def run(options: Options) -> int:
+    """Stage, and say what was made and what of it a visitor downloads."""
+    from charmodels.runtime import CharModelError
+    from demo.static_space import stage
+
+    try:
+        staged = stage(
+            options.out,
+            options.bundles,
+            only=options.only,
+            title=options.title,
+            models=options.models,
+            force=options.force,
+        )
+    except CharModelError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    for name, size in staged.sizes().items():
+        print(f"{name:<44} {size / 1000:>9,.1f} kB", file=sys.stderr)
+    print(f"look at it: python -m http.server --directory {options.out}", file=sys.stderr)
+    print(options.out)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

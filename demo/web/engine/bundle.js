@@ -1,0 +1,174 @@
+// What bundle.json says, held to what charmodels/runtime/bundle.py holds it to.
+import { Refusal } from "./refusal.js";
+import { Vocabulary } from "./vocabulary.js";
+
+/**
+ * @typedef {import("./step.js").StateSpec} StateSpec
+ * @typedef {{sha256: string, bytes: number, opset: number, variant: string}} GraphFile
+ * @typedef {{tokens: number[], logits: number[]}} Golden
+ *
+ * @typedef {object} Bundle
+ * @property {"names" | "text"} kind
+ * @property {Vocabulary} vocabulary
+ * @property {StateSpec[]} states
+ * @property {import("./sampling.js").Sampling} sampling
+ * @property {number} maxChars
+ * @property {Record<string, unknown>} provenance
+ * @property {Record<string, unknown>} metrics
+ * @property {Record<string, GraphFile>} files
+ * @property {Golden | null} golden
+ * @property {{sha256: string, bytes: number} | null} weights
+ */
+
+export const STEP = "step.onnx";
+export const WEIGHTS = "weights.safetensors";
+export const GRAPH_NAME = /^[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}\.onnx$/;
+export const MAX_JSON_BYTES = 4 * 2 ** 20;
+export const MAX_GRAPH_BYTES = 512 * 2 ** 20;
+
+const FORMAT = 1;
+const MAX_CHARS = 100_000;
+const MAX_GOLDEN = 256;
+const MIX = "mix_0";
+
+/** Settings of `sampling`, their defaults and limits. */
+const SAMPLING = /** @type {const} */ ({
+  temperature: [1, 0, 10],
+  top_k: [0, 0, 1_000_000],
+  top_p: [1, 0, 1],
+  min_p: [0, 0, 1],
+  balance: [0, -1, 1],
+});
+
+/** A bundle from the bytes of its bundle.json. @param {Uint8Array} data @returns {Bundle} */
+export function parseBundle(data) {
+  if (data.length > MAX_JSON_BYTES) throw new Refusal("bundle.large", { file: "bundle.json" });
+  let facts;
+  try {
+    facts = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(data));
+  } catch {
+    throw new Refusal("bundle.json");
+  }
+  const found = isObject(facts) ? facts.format : undefined;
+  if (found === undefined) throw new Refusal("bundle.json");
+  if (found !== FORMAT) throw new Refusal("bundle.format", { found: shown(found), format: FORMAT });
+  return fromFacts(facts);
+}
+
+/** @param {Record<string, any>} facts @returns {Bundle} */
+function fromFacts(facts) {
+  const { kind, golden, weights } = facts;
+  must(kind === "names" || kind === "text", "kind");
+  const sampling = object(facts.sampling, "sampling");
+  const files = object(facts.files, "files");
+  must(files[STEP] !== undefined, `files: ${STEP}`);
+  return {
+    kind,
+    vocabulary: vocabularyOf(facts.vocabulary),
+    states: statesOf(facts.states),
+    sampling: samplingOf(sampling),
+    maxChars: whole(sampling.max_chars, "sampling.max_chars", 1, MAX_CHARS),
+    provenance: object(facts.provenance, "provenance"),
+    metrics: object(facts.metrics, "metrics"),
+    files: Object.fromEntries(Object.entries(files).map(([name, file]) => [fileName(name), graphFile(file)])),
+    golden: golden === undefined || golden === null ? null : goldenOf(golden),
+    weights: weights === undefined ? null : sizeAndHash(weights, "weights"),
+  };
+}
+
+/** @param {unknown} symbols */
+function vocabularyOf(symbols) {
+  must(Array.isArray(symbols) && symbols.every((each) => typeof each === "string"), "vocabulary");
+  try {
+    return new Vocabulary(/** @type {string[]} */ (symbols));
+  } catch (error) {
+    throw new Refusal("bundle.fact", { what: `vocabulary: ${/** @type {Error} */ (error).message}` });
+  }
+}
+
+/** @param {unknown} listed @returns {StateSpec[]} */
+function statesOf(listed) {
+  must(Array.isArray(listed), "states");
+  const states = /** @type {unknown[]} */ (listed).map((each) => {
+    const { name, shape, dtype, initial = 0 } = object(each, "states");
+    must(typeof name === "string" && /^[\p{L}_][\p{L}\p{N}_]*$/u.test(name), "states: name");
+    must(dtype === "float32" || dtype === "int64", `states: ${name}: dtype`);
+    must(initial === 0, `states: ${name}: initial`);
+    must(Array.isArray(shape) && shape.length > 0, `states: ${name}: shape`);
+    const sizes = shape.map((/** @type {unknown} */ size) => whole(size, `states: ${name}: shape`, 1, 2 ** 20));
+    must(sizes.reduce((/** @type {number} */ a, /** @type {number} */ b) => a * b, 1) <= 2 ** 20, `states: ${name}: shape`);
+    must(name !== MIX || (dtype === "float32" && `${sizes}` === "3"), `states: ${name}`);
+    return { name, shape: sizes, dtype };
+  });
+  const names = states.map((state) => state.name);
+  const taken = new Set(["token", "logits", ...names.flatMap((name) => [name, `next_${name}`])]);
+  must(taken.size === 2 + 2 * names.length, "states: names");
+  return states;
+}
+
+/** @param {Record<string, unknown>} given @returns {import("./sampling.js").Sampling} */
+function samplingOf(given) {
+  const settings = Object.entries(SAMPLING).map(([name, [usual, low, high]]) => {
+    const value = given[name] ?? usual;
+    must(typeof value === "number" && value >= low && value <= high, `sampling.${name}`);
+    return [name, value];
+  });
+  const sampling = Object.fromEntries(settings);
+  must(Number.isInteger(sampling.top_k), "sampling.top_k");
+  return sampling;
+}
+
+/** @param {string} name */
+function fileName(name) {
+  must(GRAPH_NAME.test(name), `files: ${shown(name)}`);
+  return name;
+}
+
+/** @param {unknown} file @returns {GraphFile} */
+function graphFile(file) {
+  const { opset, variant } = object(file, "files");
+  must(typeof variant === "string", "files: variant");
+  return { ...sizeAndHash(file, "files"), opset: whole(opset, "files: opset", 1, 1000), variant };
+}
+
+/** @param {unknown} file @param {string} key */
+function sizeAndHash(file, key) {
+  const { sha256, bytes } = object(file, key);
+  must(typeof sha256 === "string", `${key}: sha256`);
+  return { sha256, bytes: whole(bytes, `${key}: bytes`, 1, MAX_GRAPH_BYTES) };
+}
+
+/** @param {unknown} given @returns {Golden} */
+function goldenOf(given) {
+  const { tokens, logits } = object(given, "golden");
+  must(Array.isArray(tokens) && tokens.length <= MAX_GOLDEN, "golden.tokens");
+  must(Array.isArray(logits) && logits.every(Number.isFinite), "golden.logits");
+  return { tokens: tokens.map((/** @type {unknown} */ id) => whole(id, "golden.tokens", 0, 2 ** 31)), logits };
+}
+
+/** @param {unknown} value @param {string} key @param {number} low @param {number} high */
+function whole(value, key, low, high) {
+  must(Number.isInteger(value) && Number(value) >= low && Number(value) <= high, `${key} = ${shown(value)}`);
+  return Number(value);
+}
+
+/** @param {unknown} value @param {string} key @returns {Record<string, any>} */
+function object(value, key) {
+  must(isObject(value), key);
+  return /** @type {Record<string, any>} */ (value);
+}
+
+/** @param {unknown} value */
+function isObject(value) {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+/** @param {unknown} holds @param {string} what @returns {asserts holds} */
+function must(holds, what) {
+  if (!holds) throw new Refusal("bundle.fact", { what: what.slice(0, 200) });
+}
+
+/** @param {unknown} value */
+function shown(value) {
+  return (JSON.stringify(value) ?? "?").slice(0, 60);
+}

@@ -1,0 +1,227 @@
+// What the page asks of the models, in the worker or, where workers are refused, beside the page.
+import { parseBundle, STEP } from "./bundle.js";
+import { check, read } from "./files.js";
+import { Model } from "./model.js";
+import { Refusal } from "./refusal.js";
+import { Step, useBinary } from "./step.js";
+
+/**
+ * @typedef {import("./generation.js").Memory} Memory
+ * @typedef {import("./model.js").Settings} Settings
+ *
+ * What the page shows of a model before anything is written.
+ * @typedef {object} Facts
+ * @property {string} name
+ * @property {"names" | "text"} kind
+ * @property {boolean} hasNgram
+ * @property {number} temperature
+ * @property {number} maxChars
+ * @property {number} bytes of the graph
+ * @property {string[]} symbols
+ * @property {import("./step.js").StateSpec[]} states
+ * @property {Record<string, any>} provenance
+ * @property {Record<string, any>} metrics
+ *
+ * @typedef {{text: string, nats: number[]}} Piece
+ */
+
+const GATHER_MS = 40;
+const OPEN = 3; // models kept open
+const MAX_SAID = 2000; // characters of a chat that are read again when no kept memory fits
+
+/** Opens models and writes with them. */
+export class Engine {
+  constructor() {
+    /** @type {Map<string, Promise<Model>>} */
+    this.models = new Map();
+    /** @type {Set<number>} */
+    this.cancelled = new Set();
+    /** @type {{name: string, said: string, memory: Memory}[]} */
+    this.kept = [];
+    /** @type {Promise<void> | null} */
+    this.ready = null;
+  }
+
+  /** Fetch onnxruntime, once. */
+  start() {
+    this.ready ??= read("lib/ort.wasm.gz").then(useBinary);
+    return this.ready;
+  }
+
+  /** Open a model of the page. @param {{name: string}} asked @returns {Promise<Facts>} */
+  async open({ name }) {
+    return factsOf(name, await this.model(name));
+  }
+
+  /**
+   * Write on after `message`, and after what this model `said` before in the chat; `tell` hears
+   * every 40 ms what has been added.
+   * @param {{name: string, said: string, message: string, settings: Settings}} asked
+   * @param {(piece: Piece) => void} tell @param {number} id
+   */
+  async write({ name, said, message, settings }, tell, id) {
+    const model = await this.model(name);
+    const ids = model.encode(message);
+    const writing = model.writing(settings);
+    const memory = await this.recall(name, model, said);
+    const stream = model.stream(ids, writing, memory);
+    const gather = new Gather(tell, () => this.cancelled.has(id));
+    let whole = "";
+    for (let made = await stream.next(); made; made = await stream.next()) {
+      const character = model.vocabulary.symbols[made.id];
+      whole += character;
+      if (await gather.add(character, made.nats)) break;
+    }
+    gather.flush();
+    this.keep(name, said, memory);
+    this.keep(name, said + message.normalize("NFC") + whole, await stream.memory());
+    return { text: whole, seed: writing.seed, temperature: writing.sampling.temperature, stopped: this.cancelled.delete(id) };
+  }
+
+  /**
+   * Write names; `tell` hears all of them so far.
+   * @param {{name: string, message: string, settings: Settings}} asked
+   * @param {(names: string[]) => void} tell @param {number} id
+   */
+  async names({ name, message, settings }, tell, id) {
+    const model = await this.model(name);
+    const ids = model.encode(message);
+    const writing = model.writing(settings);
+    const start = model.vocabulary.decode(ids);
+    let names = /** @type {string[]} */ ([]);
+    const breath = new Breath();
+    for await (const rows of model.rows(ids, writing)) {
+      names = rows.map((row) => start + model.vocabulary.decode(row.ids));
+      if (!breath.due()) continue;
+      tell(names);
+      await breath.take();
+      if (this.cancelled.has(id)) break;
+    }
+    return { names, seed: writing.seed, temperature: writing.sampling.temperature, stopped: this.cancelled.delete(id) };
+  }
+
+  /**
+   * Probabilities of every character after a text (vocab,).
+   * @param {{name: string, said?: string, text: string}} asked
+   */
+  async predict({ name, said = "", text }) {
+    const model = await this.model(name);
+    const ids = model.encode(text, MAX_SAID);
+    return [...(await model.predict(ids, said ? await this.recall(name, model, said) : undefined))];
+  }
+
+  /** @param {number} id */
+  cancel(id) {
+    this.cancelled.add(id);
+  }
+
+  /** @param {string} name */
+  model(name) {
+    const known = this.models.get(name);
+    const opening = known ?? this.fetch(name);
+    this.models.delete(name);
+    this.models.set(name, opening); // the last used is the last to be closed
+    opening.catch(() => this.models.delete(name));
+    for (const [other, old] of this.models) {
+      if (this.models.size <= OPEN) break;
+      this.models.delete(other);
+      void old.then((model) => model.step.close());
+    }
+    return opening;
+  }
+
+  /** @param {string} name */
+  async fetch(name) {
+    if (!/^[\w-]+$/.test(name)) throw new Refusal("web.file", { file: name });
+    const [facts, graph] = await Promise.all([
+      read(`models/${name}/bundle.json`),
+      read(`models/${name}/${STEP}.gz`),
+      this.start(),
+    ]);
+    const bundle = parseBundle(facts);
+    await check(STEP, graph, bundle.files[STEP]);
+    return new Model(await Step.open(graph, bundle.states, bundle.vocabulary.size), bundle);
+  }
+
+  /**
+   * The memory after `said`: a kept one, or read again.
+   * @param {string} name @param {Model} model @param {string} said
+   */
+  async recall(name, model, said) {
+    if (!said) return undefined;
+    const fitting = this.kept.filter((each) => each.name === name && said.startsWith(each.said));
+    const best = fitting.sort((a, b) => b.said.length - a.said.length)[0];
+    const unread = [...said.slice(best?.said.length ?? 0)].slice(-MAX_SAID).join("");
+    return model.remember(model.encode(unread, MAX_SAID), best?.memory);
+  }
+
+  /** @param {string} name @param {string} said @param {Memory | undefined} memory */
+  keep(name, said, memory) {
+    if (!memory) return;
+    this.kept = this.kept.filter((each) => each.name !== name || each.said !== said);
+    this.kept.push({ name, said, memory });
+    this.kept.splice(0, this.kept.length - 4);
+  }
+}
+
+/** Lets others have the thread now and then: messages to be heard, a page to be drawn. */
+class Breath {
+  constructor() {
+    this.last = -Infinity; // the first piece goes out at once
+  }
+
+  due() {
+    return performance.now() - this.last >= GATHER_MS;
+  }
+
+  async take() {
+    await new Promise((resolve) => {
+      const { port1, port2 } = new MessageChannel(); // timers wait 4 ms and more
+      port1.onmessage = () => {
+        port1.close();
+        resolve(undefined);
+      };
+      port2.postMessage(0);
+    });
+    this.last = performance.now();
+  }
+}
+
+/** Characters gathered for about 40 ms before they are told. */
+class Gather {
+  /** @param {(piece: Piece) => void} tell @param {() => boolean} over */
+  constructor(tell, over) {
+    this.tell = tell;
+    this.over = over;
+    this.breath = new Breath();
+    this.text = "";
+    this.nats = /** @type {number[]} */ ([]);
+  }
+
+  /** One more character; true when nobody wants more. @param {string} character @param {number} paid */
+  async add(character, paid) {
+    this.text += character;
+    this.nats.push(paid);
+    if (!this.breath.due()) return false;
+    this.flush();
+    await this.breath.take();
+    return this.over();
+  }
+
+  flush() {
+    if (this.text) this.tell({ text: this.text, nats: this.nats });
+    this.text = "";
+    this.nats = [];
+  }
+}
+
+/** @param {string} name @param {Model} model @returns {Facts} */
+function factsOf(name, { bundle, hasNgram }) {
+  const { kind, sampling, maxChars, states, vocabulary, provenance, metrics, files } = bundle;
+  const { temperature } = sampling;
+  return {
+    ...{ name, kind, hasNgram, temperature, maxChars, states, provenance, metrics },
+    bytes: files[STEP].bytes,
+    symbols: vocabulary.symbols,
+  };
+}

@@ -1,0 +1,2 @@
+// onnxruntime-web, its build with WebAssembly alone: staging puts it here.
+export * from "onnxruntime-common";

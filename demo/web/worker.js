@@ -1,0 +1,7 @@
+// The engine in a worker: {id, method, asked} in, {id, told} and then {id, made} or {id, refused} out.
+import { Engine } from "./engine/engine.js";
+import { answer } from "./engine/answer.js";
+
+const engine = new Engine();
+self.onmessage = ({ data }) => answer(engine, data, (/** @type {unknown} */ said) => self.postMessage(said));
+self.postMessage({ ready: true });

@@ -1,0 +1,140 @@
+"""The static page's engine is held to Python: same random numbers, same choices, same text.
+
+Vectors are written here and answered by the very modules that the page loads, under Node.
+"""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from charmodels.runtime import Model, load_bundle
+from charmodels.runtime.sampling import MAX_SEED, Sampling, pick_one, uniforms
+from demo.shelf import INTRODUCTIONS, SHIPPED
+from export.parity import TOLERANCE
+from tests.staging import ask, staged
+
+BUNDLES = list(INTRODUCTIONS)
+SEEDS = (0, 7, 123_456, MAX_SEED)
+STEPS = 64
+
+
+@pytest.fixture(scope="module")
+def space(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return staged(tmp_path_factory.getbasetemp()).folder
+
+
+def test_the_random_numbers_are_the_same(space: Path) -> None:
+    rows, count = [0, 1, 19, 2**40], 50
+    requests = [{"ask": "uniforms", "seed": s, "rows": rows, "count": count} for s in SEEDS]
+    for seed, answer in zip(SEEDS, ask(space, requests), strict=True):
+        assert answer == uniforms(seed, np.array(rows), 0, count).tolist()
+
+
+SAMPLINGS = [
+    Sampling(),
+    Sampling(temperature=0.0),
+    Sampling(temperature=0.7),
+    Sampling(temperature=2.0, top_k=5),
+    Sampling(top_p=0.8),
+    Sampling(temperature=1.3, min_p=0.1),
+    Sampling(temperature=0.9, top_k=12, top_p=0.9, min_p=0.02),
+]
+
+
+def test_the_choices_are_the_same(space: Path) -> None:
+    """At every setting, with ties and with an end that may not be drawn."""
+    random = np.random.default_rng(0)
+    logits = random.normal(0, 3, (400, 40)).astype(np.float32)
+    logits[::5] = np.round(logits[::5])  # ties
+    drawn = random.random(len(logits)).tolist()
+    cases = [(sampling, may_end) for sampling in SAMPLINGS for may_end in (True, False)]
+    requests = [
+        {
+            "ask": "picks",
+            "logits": logits.tolist(),
+            "drawn": drawn,
+            "sampling": asdict(s),
+            "mayEnd": e,
+        }
+        for s, e in cases
+    ]
+    for (sampling, may_end), answer in zip(cases, ask(space, requests), strict=True):
+        expected = [
+            pick_one(row[None], one, sampling, may_end)
+            for row, one in zip(logits, drawn, strict=True)
+        ]
+        assert answer == expected, (sampling, may_end)
+
+
+def writings(model: Model) -> list[dict[str, Any]]:
+    """Beginnings, seeds and settings to write with, as the page asks for them."""
+    length = 120 if model.endless else 40
+    prefix = next(i.beginnings[0] for n, i in INTRODUCTIONS.items() if n == model_name(model))
+    balances = (-1.0, -0.3, 0.5, 1.0) if model.has_ngram else (0.0,)
+    settings = [
+        *({"temperature": 0.8, "seed": seed} for seed in SEEDS),
+        {"temperature": 0.0, "seed": 1},
+        *({"temperature": 0.9, "seed": 5, "balance": balance} for balance in balances),
+    ]
+    return [
+        {"prefix": start, "settings": {**each, "count": 10, "maxChars": length}}
+        for each in settings
+        for start in ("", prefix)
+    ]
+
+
+def model_name(model: Model) -> str:
+    return str(model.bundle.provenance["recipe"])
+
+
+def spoken(model: Model, prefix: str, settings: dict[str, Any]) -> list[str]:
+    return model.generate(
+        1 if model.endless else settings["count"],
+        prefix=prefix,
+        max_chars=settings["maxChars"],
+        seed=settings["seed"],
+        temperature=settings["temperature"],
+        balance=settings.get("balance", 0.0),
+    )
+
+
+@pytest.fixture(scope="module")
+def vectors(space: Path) -> dict[str, tuple[dict[str, Any], Any]]:
+    """Of every shipped bundle: what was asked of the page's modules, and what they answered."""
+    asked = {}
+    for name in BUNDLES:
+        model = load_bundle(SHIPPED / name, trusted=True)
+        assert model.bundle.golden is not None
+        tokens = list(model.bundle.golden.tokens)
+        text = model.vocabulary.decode(tokens)[:20]
+        vector = {"name": name, "tokens": tokens, "score": text}
+        asked[name] = {"ask": "bundle", **vector, "writings": writings(model)}
+    return dict(
+        zip(asked, zip(asked.values(), ask(space, [*asked.values()]), strict=True), strict=True)
+    )
+
+
+@pytest.mark.parametrize("name", BUNDLES)
+def test_a_shipped_bundle_says_the_same(
+    name: str, vectors: dict[str, tuple[dict[str, Any], Any]]
+) -> None:
+    model, (asked, answer) = load_bundle(SHIPPED / name, trusted=True), vectors[name]
+    state, worst = model.step.initial_state(), 0.0
+    for token, found in zip(asked["tokens"], answer["logits"], strict=True):
+        logits, state = model.step.step(np.array([token]), state)
+        expected = logits[0]
+        worst = max(
+            worst, float((np.abs(expected - found) / np.maximum(1, np.abs(expected))).max())
+        )
+    assert worst <= TOLERANCE, f"{name}: logits differ by {worst:.1e}"
+    for each, texts in zip(asked["writings"], answer["texts"], strict=True):
+        assert texts == spoken(model, each["prefix"], each["settings"]), each
+    text = asked["score"]
+    assert answer["paid"] == pytest.approx(model.score(text).tolist(), abs=1e-4)
+    for found in (answer["likely"], answer["after"]):
+        known = {p.character: p.probability for p in model.predict(text, len(found))}
+        likely = dict(zip(model.vocabulary.symbols, found, strict=True))
+        assert likely == pytest.approx({s: known.get(s, 0.0) for s in likely}, abs=1e-5)

@@ -1,0 +1,216 @@
+"""The static page in Chromium: it writes what Python writes, alone, offline, and in a sandbox."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+import pytest
+
+from charmodels.runtime import load_bundle
+from demo.shelf import SHIPPED
+from tests.browser import CONTRAST, complaints, open_browser
+from tests.staging import hosted, staged
+
+READY = "html.ready"
+WRITTEN = ".turn:last-child:not(.live) .again"
+PATIENCE_MS = 60_000
+
+DESKTOP = {"width": 1200, "height": 900}
+PHONE = {"width": 360, "height": 740}
+
+OPAQUE = "allow-scripts"
+"""The hardest sandbox: no origin, so no storage, no workers, and no file without its leave."""
+
+EMBEDDED = "allow-scripts allow-same-origin allow-forms allow-downloads"
+"""As Spaces are embedded."""
+
+REFUSING = """
+const refuse = () => { throw new DOMException("refused", "SecurityError"); };
+for (const name of ["localStorage", "caches"]) Object.defineProperty(window, name, { get: refuse });
+Object.defineProperty(navigator, "serviceWorker", { get() { return undefined; } });
+window.Worker = class { constructor() { refuse(); } };
+"""
+
+
+@pytest.fixture(scope="module")
+def space(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return staged(tmp_path_factory.getbasetemp()).folder
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Any]:
+    with open_browser() as browser:
+        yield browser
+
+
+@pytest.fixture(scope="module")
+def address(space: Path) -> Iterator[str]:
+    with hosted(space) as address:
+        yield address
+
+
+@contextmanager
+def opened(
+    chromium: Any, address: str, path: str, forgiven: str = "nothing", **context: Any
+) -> Iterator[Any]:
+    """A tab of its own context on the page; nothing may be complained of but what is forgiven."""
+    context = {"locale": "es-ES", "viewport": DESKTOP, **context}
+    script = context.pop("script", "")
+    made = chromium.new_context(**context)
+    made.set_default_timeout(PATIENCE_MS)
+    if script:
+        made.add_init_script(script)
+    tab = made.new_page()
+    told = complaints(tab, address)
+    tab.goto(f"{address}/{path}")
+    try:
+        yield tab
+        assert not [complaint for complaint in told if forgiven not in complaint]
+    finally:
+        made.close()
+
+
+def link(model: str, **keys: Any) -> str:
+    return f"index.html#write?{urlencode({'model': model, **keys})}"
+
+
+@pytest.mark.parametrize(
+    ("language", "model", "prefix", "viewport", "scheme"),
+    [
+        ("es-MX", "municipios", "San ", DESKTOP, "light"),
+        ("en-US", "shakespeare", "Hamlet:\n", PHONE, "dark"),
+    ],
+)
+def test_a_link_writes_what_python_writes(
+    language: str, model: str, prefix: str, viewport: Any, scheme: str, chromium: Any, address: str
+) -> None:
+    settings = {"temperature": 0.65, "seed": 11, "max_chars": 60}
+    path = link(model, prefix=prefix, count=4, balance=-0.5, **settings)
+    look = {"locale": language, "viewport": viewport, "color_scheme": scheme}
+    with opened(chromium, address, path, **look) as tab:
+        tab.wait_for_selector(WRITTEN)
+        python = load_bundle(SHIPPED / model, trusted=True)
+        count = 1 if python.endless else 4
+        expected = python.generate(count, prefix=prefix, balance=-0.5, **settings)
+        rows = tab.locator(".turn ol.reply li, .turn p.reply").all()
+        assert [row.text_content() for row in rows] == expected
+        assert tab.evaluate("document.documentElement.lang") == language[:2]
+        assert tab.evaluate("document.documentElement.scrollWidth") <= viewport["width"]
+        for place in (".facts", ".card dt", ".models label:has(:checked)", "#send", ".memory span"):
+            if tab.locator(place).first.is_visible() and tab.locator(place).first.text_content():
+                assert tab.eval_on_selector(place, CONTRAST) >= 4.5, place
+        cells = tab.locator(".cell.doubt-4, .cell.doubt-3")
+        if cells.count():
+            assert cells.first.evaluate(CONTRAST) >= 4.5
+
+
+def test_a_text_model_remembers_and_again_repeats_from_the_same_memory(
+    chromium: Any, address: str
+) -> None:
+    settings = {"temperature": 0.7, "seed": 3, "max_chars": 80}
+    with opened(chromium, address, link("biblia", prefix="Y dijo ", **settings)) as tab:
+        tab.wait_for_selector(WRITTEN)
+        tab.fill("#message", "El mar ")
+        tab.press("#message", "Enter")
+        tab.wait_for_selector(f".turn:nth-child(2){WRITTEN.removeprefix('.turn')}")
+        python = load_bundle(SHIPPED / "biblia", trusted=True)
+        stream = python.stream("Y dijo ", **settings)
+        first = "Y dijo " + "".join(stream)
+        second = "El mar " + "".join(python.stream("El mar ", memory=stream.memory, **settings))
+        assert tab.locator("p.reply").all_text_contents() == [first, second]
+        assert str(len(first + second)) in (tab.text_content("#memory") or "")
+        tab.click(".turn:last-child .again")
+        tab.wait_for_selector(f".turn:nth-child(2){WRITTEN.removeprefix('.turn')}")
+        assert tab.locator("p.reply").all_text_contents() == [first, second]
+        tab.click("#forget")
+        assert tab.locator(".turn").count() == 0
+
+
+def test_a_letter_tells_what_else_could_have_stood_there(chromium: Any, address: str) -> None:
+    settings = {"temperature": 0.7, "seed": 3, "max_chars": 40}
+    with opened(chromium, address, link("biblia", prefix="Y dijo ", **settings)) as tab:
+        tab.wait_for_selector(WRITTEN)
+        tab.locator(".cell").nth(5).click()
+        tab.wait_for_selector("#place .options")
+        written = (tab.text_content("p.reply") or "")[: len("Y dijo ") + 5]
+        best = load_bundle(SHIPPED / "biblia", trusted=True).predict(written, 5)
+        shown = tab.locator("#place .percent").all_text_contents()
+        number = [float(text.replace("\N{NO-BREAK SPACE}", "").rstrip("%")) for text in shown]
+        assert number == pytest.approx([100 * each.probability for each in best], abs=0.51)
+        before = tab.text_content("#place .percent")
+        tab.fill("#what-if", "2")
+        assert tab.text_content("#place .percent") != before
+        tab.locator("p.reply").focus()
+        tab.keyboard.press("ArrowRight")
+        tab.wait_for_selector(".cell:nth-child(7).chosen")
+
+
+def test_stop_leaves_what_stands_and_the_model_goes_on_from_there(
+    chromium: Any, address: str
+) -> None:
+    with opened(chromium, address, "index.html") as tab:
+        tab.wait_for_selector(READY)
+        tab.click("#models label:has-text('Prosa')")
+        tab.wait_for_selector("#loading:empty", state="attached")
+        tab.fill("#max_chars", "2000")
+        tab.fill("#message", "Y ")
+        tab.press("#message", "Enter")
+        tab.wait_for_selector(".turn.live .cell")
+        tab.keyboard.press("Escape")
+        tab.wait_for_selector(WRITTEN)
+        length = len(tab.text_content("p.reply") or "")
+        assert 3 <= length < 2000
+        assert str(length) in (tab.text_content("#memory") or "").replace(
+            "\N{NARROW NO-BREAK SPACE}", ""
+        )
+        assert "parado" in (tab.text_content(".facts") or "")
+
+
+def test_it_is_all_there_without_a_network(chromium: Any, space: Path) -> None:
+    """The first visit keeps the page; a model chosen then is kept too."""
+    with hosted(space) as address, opened(chromium, address, "index.html") as tab:
+        tab.wait_for_selector(READY)
+        tab.evaluate("() => navigator.serviceWorker.ready.then(() => undefined)")
+        tab.click("#models label:has-text('Dinosaurios')")
+        tab.wait_for_selector("#loading:empty", state="attached")
+        tab.context.set_offline(True)
+        for path in ("index.html", link("dinosaurs", prefix="tyr", seed=1)):
+            tab.goto("about:blank")
+            tab.goto(f"{address}/{path}")
+            tab.wait_for_selector(READY)
+        tab.wait_for_selector(WRITTEN)
+        expected = load_bundle(SHIPPED / "dinosaurs", trusted=True).generate(
+            10, prefix="tyr", seed=1
+        )
+        assert tab.locator(".turn li").all_text_contents() == expected
+
+
+@pytest.mark.parametrize(
+    ("sandbox", "script"), [(OPAQUE, ""), (EMBEDDED, REFUSING)], ids=["opaque", "embedded"]
+)
+def test_it_runs_in_a_sandbox_that_refuses_storage_and_workers(
+    sandbox: str, script: str, chromium: Any, space: Path
+) -> None:
+    with (
+        hosted(space, cors=sandbox == OPAQUE, frame=sandbox) as address,
+        opened(chromium, address, "frame.html", "escape its sandboxing", script=script) as tab,
+    ):
+        frame = tab.frame_locator("iframe")
+        frame.locator(READY).wait_for()
+        frame.locator("#beginnings button").first.click()
+        frame.locator(WRITTEN).wait_for()
+        assert frame.locator(".turn li").count() == 10
+        assert not tab.workers
+
+
+def test_its_policy_lets_it_run_nothing_but_its_own_files(chromium: Any, address: str) -> None:
+    with opened(chromium, address, "index.html", "example.org") as tab:
+        tab.wait_for_selector(READY)
+        policy = tab.get_attribute("meta[http-equiv]", "content")
+        assert policy.startswith("default-src 'none'")
+        assert "unsafe-inline" not in policy
+        assert "'unsafe-eval'" not in policy
+        refused = tab.evaluate("() => fetch('https://example.org/').then(() => false, () => true)")
+        assert refused

@@ -1,0 +1,57 @@
+// Drives a staged page's own modules under Node for the tests: a request as JSON on stdin, the
+// answers on stdout. import: node vectors.mjs FOLDER
+import { readFileSync } from "node:fs";
+import { gunzipSync } from "node:zlib";
+import { pathToFileURL } from "node:url";
+
+const folder = process.argv[2];
+const load = (name) => import(pathToFileURL(`${folder}/${name}`).href);
+const [{ pick, rowKey, uniform }, { parseBundle }, { Model }, { Step, useBinary }, { walk, beginning }] = await Promise.all(
+  ["sampling", "bundle", "model", "step", "generation"].map((name) => load(`engine/${name}.js`)),
+);
+const unpacked = (name) => new Uint8Array(gunzipSync(readFileSync(`${folder}/${name}`)));
+
+const open = async (name) => {
+  const bundle = parseBundle(new Uint8Array(readFileSync(`${folder}/models/${name}/bundle.json`)));
+  const graph = unpacked(`models/${name}/step.onnx.gz`);
+  return new Model(await Step.open(graph, bundle.states, bundle.vocabulary.size), bundle);
+};
+
+const speak = async (model, { prefix, settings }) => {
+  const ids = model.encode(prefix);
+  const writing = model.writing(settings);
+  if (!model.endless) {
+    let texts = [];
+    for await (const rows of model.rows(ids, writing)) texts = rows.map((row) => prefix + model.vocabulary.decode(row.ids));
+    return texts;
+  }
+  const stream = model.stream(ids, writing);
+  let text = prefix;
+  for (let made = await stream.next(); made; made = await stream.next()) text += model.vocabulary.symbols[made.id];
+  return [text];
+};
+
+const asks = {
+  uniforms: ({ seed, rows, count }) =>
+    rows.map((row) => Array.from({ length: count }, (_, position) => uniform(rowKey(seed, row), position))),
+  picks: ({ logits, drawn, sampling, mayEnd }) => drawn.map((one, i) => pick(logits[i], one, sampling, mayEnd)),
+  async bundle({ name, tokens, writings, score }) {
+    const model = await open(name);
+    const logits = [];
+    const memory = { ...beginning(model.step), token: tokens[0] };
+    await walk(model.step, tokens.slice(1), memory, (_, each) => logits.push([...each]));
+    const texts = [];
+    for (const writing of writings) texts.push(await speak(model, writing));
+    const paid = await model.score(model.encode(score));
+    const likely = [...(await model.predict(model.encode(score)))];
+    const remembered = await model.remember(model.encode(score));
+    const after = [...(await model.predict([], remembered))];
+    await model.step.close();
+    return { logits, texts, paid, likely, after };
+  },
+};
+
+useBinary(unpacked("lib/ort.wasm.gz"));
+const answers = [];
+for (const { ask, ...asked } of JSON.parse(readFileSync(0, "utf8"))) answers.push(await asks[ask](asked));
+console.log(JSON.stringify(answers));
