@@ -1,6 +1,7 @@
 """The command that stages the page for Hugging Face: `python -m demo.space --out FOLDER`.
 
-A static Space is free for everyone: the model runs in the visitor's browser.
+A static Space is free for everyone: the models run in the visitor's browser. A Gradio Space is the
+served page, with its chat for programs, and wants a paid plan.
 """
 
 import sys
@@ -14,7 +15,7 @@ import tyro
 
 @dataclass(frozen=True)
 class Options:
-    """Stage the page as a folder that any web server can show, ready for a Hugging Face Space.
+    """Stage the page as a folder of its own, ready for a Hugging Face Space.
 
     Without bundles it takes the models that come with it.
     """
@@ -25,8 +26,9 @@ class Options:
     """Bundles of your own, made with python -m export; they come first on the page."""
     out: Annotated[Path, tyro.conf.arg(metavar="FOLDER")] = tyro.MISSING
     """The folder to make."""
-    target: Literal["static"] = "static"
-    """static: plain files, the model runs in the browser."""
+    target: Literal["static", "gradio"] = "static"
+    """static: plain files for any web server, the models run in the browser. gradio: the page that
+    python -m demo serves, with all that it needs."""
     only: bool = False
     """Leave out the models that come with the page."""
     title: str = "charmodels"
@@ -45,10 +47,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 def run(options: Options) -> int:
     """Stage, and say what was made and what of it a visitor downloads."""
     from charmodels.runtime import CharModelError
-    from demo.static_space import stage
+    from demo import gradio_space, static_space
 
     try:
-        staged = stage(
+        target = gradio_space if options.target == "gradio" else static_space
+        staged = target.stage(
             options.out,
             options.bundles,
             only=options.only,
@@ -61,7 +64,10 @@ def run(options: Options) -> int:
         return 1
     for name, size in staged.sizes().items():
         print(f"{name:<44} {size / 1000:>9,.1f} kB", file=sys.stderr)
-    print(f"look at it: python -m http.server --directory {options.out}", file=sys.stderr)
+    look = f"python -m http.server --directory {options.out}"
+    if options.target == "gradio":
+        look = f"cd {options.out}, then in a new environment what its README.md says"
+    print(f"look at it: {look}", file=sys.stderr)
     print(options.out)
     return 0
 

@@ -26,7 +26,7 @@ def commands():
 
 def help_of(package, command):
     """The help of a subcommand, or of the whole package."""
-    main = import_module(f"{package}.__main__").main
+    main = import_module(package if "." in package else f"{package}.__main__").main
     with contextlib.redirect_stdout(io.StringIO()) as out, contextlib.suppress(SystemExit):
         main([*command, "--help"])
     return out.getvalue()

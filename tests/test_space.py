@@ -96,8 +96,19 @@ def test_a_bundle_of_ones_own_alone(names_bundle: Path, space: Staged, tmp_path:
     assert (tmp_path / "other" / "letter.txt").is_file()
 
 
+def test_the_other_target_is_the_served_page(
+    names_bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "served"
+    wish = [str(names_bundle), "--only", "--target", "gradio", "--out", str(out)]
+    assert main(wish) == 0
+    assert capsys.readouterr().out == f"{out}\n"
+    assert "sdk: " in (out / "README.md").read_text(encoding="utf-8")
+    assert (out / "app.py").is_file()
+
+
 def test_a_wrong_wish_is_one_line(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    assert main(["--out", str(tmp_path)[: tmp_path.as_posix().rfind("/")]]) == 1
+    assert main(["--out", str(tmp_path)]) == 1
     said = capsys.readouterr()
     assert said.out == ""
     assert said.err.count("\n") == 1
