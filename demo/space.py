@@ -8,9 +8,12 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
+
+if TYPE_CHECKING:
+    from charmodels.publish import Repository
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,13 @@ class Options:
     """Repositories on Hugging Face that these bundles were pushed to, for the Space's card."""
     force: bool = False
     """Put the new folder in the place of one that was staged before."""
+    push: Annotated[str | None, tyro.conf.arg(metavar="USER/NAME")] = None
+    """Then make or update this Space on Hugging Face; lists every file and what becomes of it
+    first."""
+    dry_run: bool = False
+    """With --push: list, and change nothing there."""
+    private: bool = False
+    """With --push: make a new Space that only its owner sees."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -45,11 +55,17 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def run(options: Options) -> int:
-    """Stage, and say what was made and what of it a visitor downloads."""
-    from charmodels.runtime import CharModelError
+    """Stage, and say what was made and what of it a visitor downloads; push where that is asked."""
+    from charmodels.publish import Repository
+    from charmodels.runtime import CharModelError, SettingError
     from demo import gradio_space, static_space
 
     try:
+        space = None
+        if options.push is not None:
+            space = Repository(options.push, "space", options.target)
+        elif options.dry_run or options.private:
+            raise SettingError("--dry-run and --private go with --push USER/NAME")
         target = gradio_space if options.target == "gradio" else static_space
         staged = target.stage(
             options.out,
@@ -64,11 +80,33 @@ def run(options: Options) -> int:
         return 1
     for name, size in staged.sizes().items():
         print(f"{name:<44} {size / 1000:>9,.1f} kB", file=sys.stderr)
+    if space:
+        return _push(options, space)
     look = f"python -m http.server --directory {options.out}"
     if options.target == "gradio":
         look = f"cd {options.out}, then in a new environment what its README.md says"
     print(f"look at it: {look}", file=sys.stderr)
     print(options.out)
+    return 0
+
+
+def _push(options: Options, space: "Repository") -> int:
+    """Say what differs there, and send it."""
+    from charmodels.publish import changes, listed, push
+    from charmodels.runtime import CharModelError
+
+    try:
+        planned = changes(options.out, space)
+        for line in listed(planned):
+            print(line)
+        if options.dry_run:
+            print("nothing was sent (--dry-run)", file=sys.stderr)
+            return 0
+        address = push(options.out, space, planned, private=options.private)
+    except CharModelError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    print(f"it is at {address}", file=sys.stderr)
     return 0
 
 

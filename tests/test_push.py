@@ -120,15 +120,15 @@ def hub() -> Iterator[Hub]:
 
 
 def push(
-    hub: Hub, home: Path, *arguments: str | Path, token: str = TOKEN
+    hub: Hub, home: Path, *arguments: str | Path, token: str = TOKEN, by: str = "export"
 ) -> subprocess.CompletedProcess[str]:
-    """`python -m export ARGUMENTS` of a person with this token and nothing else."""
+    """`python -m export ARGUMENTS`, or another, of a person with this token and nothing else."""
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("HF_", "HUGGING"))}
     environment |= {"HF_ENDPOINT": hub.address, "HF_HOME": str(home), "NO_PROXY": "127.0.0.1"}
     if token:
         environment["HF_TOKEN"] = token
     return subprocess.run(
-        [sys.executable, "-m", "export", *map(str, arguments)],
+        [sys.executable, "-m", by, *map(str, arguments)],
         cwd=ROOT,
         env=environment,
         capture_output=True,
@@ -212,3 +212,32 @@ def test_flags_of_a_push_go_with_it(hub: Hub, tmp_path: Path) -> None:
     said = push(hub, tmp_path, tmp_path, "--out", tmp_path / "out", "--dry-run")
     assert said.returncode == 2
     assert "--dry-run goes with --push USER/NAME" in said.stderr
+
+
+def test_a_space_is_made_and_then_only_what_differs_is_sent(hub: Hub, tmp_path: Path) -> None:
+    command = (write_tiny(tmp_path / "tiny"), "--only", "--target", "gradio", "--out")
+    first = (*command, tmp_path / "first", "--push", "someone/page")
+    dry = push(hub, tmp_path, *first, "--dry-run", by="demo.space")
+    assert dry.returncode == 0, dry.stderr
+    assert not hub.created
+    assert all(line.startswith("new") for line in dry.stdout.splitlines()[:-1])
+    made = push(hub, tmp_path, *first, "--force", by="demo.space")
+    assert made.returncode == 0, made.stderr
+    assert hub.created[0]["type"] == "space"
+    assert hub.created[0]["sdk"] == "gradio"
+    there = hub.repositories["someone/page"]
+    assert b'sdk: "gradio"' in there["README.md"]
+    assert {"app.py", "requirements.txt", "demo/app.py", "bundles/00/tiny/step.onnx"} <= set(there)
+
+    second = (*command, tmp_path / "second", "--push", "someone/page", "--title", "New name")
+    again = push(hub, tmp_path, *second, by="demo.space")
+    assert again.returncode == 0, again.stderr
+    assert hub.commits[1:] == [["README.md"]]
+    assert TOKEN not in dry.stdout + made.stdout + made.stderr + again.stderr
+
+
+def test_a_space_is_not_staged_for_a_name_that_is_none(hub: Hub, tmp_path: Path) -> None:
+    said = push(hub, tmp_path, "--out", tmp_path / "out", "--push", "page", by="demo.space")
+    assert said.returncode == 1
+    assert "'page' is no repository; expected USER/NAME" in said.stderr
+    assert not (tmp_path / "out").exists()
