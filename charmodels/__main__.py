@@ -91,6 +91,18 @@ class Sample:
     """-1 hears the network alone, 0 both as fitted, 1 the n-gram alone; for models with both."""
     max_chars: int | None = None
     """New characters of each text at most."""
+    pattern: str = ""
+    """A regular expression that each name must match from beginning to end, such as "Co.*l"."""
+    starts: str = ""
+    """How each name must begin."""
+    ends: str = ""
+    """How each name must end."""
+    contains: str = ""
+    """What each name must hold."""
+    length: str | None = None
+    """Characters of each name, such as 4-8."""
+    novel: Switch = False
+    """Only names that the model has not learned."""
     variant: str = "fp32"
     """Which of a bundle's graphs writes: fp32, or fp16, int8, int4 where it has them."""
     seed: int | None = None

@@ -3,12 +3,15 @@
 import json
 import secrets
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from charmodels.runtime.bundle import FP32
+from charmodels.runtime.constraints import parse_length
 from charmodels.runtime.errors import SettingError
-from charmodels.runtime.model import Model, SamplingSettings, load_bundle
+from charmodels.runtime.membership import Membership
+from charmodels.runtime.model import Model, NameSettings, load_bundle
 from charmodels.runtime.vocabulary import normalise
 
 if TYPE_CHECKING:
@@ -43,10 +46,19 @@ def sample_command(args: "Sample") -> int:
     if model.endless and count > 1 and not (args.print0 or args.as_json):
         raise SettingError(f"count is {count}: several texts need --print0 or --json between them")
     seed = args.seed if args.seed is not None else secrets.randbelow(2**31)
-    settings = SamplingSettings()
+    settings = NameSettings(
+        starts=args.starts,
+        ends=args.ends,
+        contains=args.contains,
+        pattern=args.pattern,
+        novel=args.novel,
+        length=parse_length(args.length) if args.length else None,
+    )
     for name in ("temperature", "top_k", "top_p", "min_p", "balance"):
         if (value := getattr(args, name)) is not None:
             settings[name] = value
+    if args.novel:
+        model = _asked(model, args.source)
     texts = model.generate_each(
         count, prefix=args.prefix, max_chars=args.max_chars, seed=seed, **settings
     )
@@ -63,7 +75,20 @@ def sample_command(args: "Sample") -> int:
     return 0
 
 
-def _stream(model: Model, args: "Sample", seed: int, settings: SamplingSettings) -> None:
+def _asked(model: Model, source: Path) -> Model:
+    """The model of a run with the filter that its bundle would have."""
+    if model.endless or not (source / "run.json").is_file():
+        return model
+    from charmodels.evaluation.measure import records_read
+    from charmodels.training.checkpoint import read_run
+    from charmodels.training.train import reopen_corpus
+
+    read = records_read(model, reopen_corpus(read_run(source))[1])
+    known = Membership.of(read, model.vocabulary)
+    return Model(model.step, replace(model.bundle, membership=known))
+
+
+def _stream(model: Model, args: "Sample", seed: int, settings: NameSettings) -> None:
     """One text appears as it is written."""
     print(normalise(args.prefix), end="", flush=True)
     for character in model.stream(args.prefix, max_chars=args.max_chars, seed=seed, **settings):

@@ -3,6 +3,7 @@
 from charmodels.runtime.errors import (
     BundleError,
     CharModelError,
+    ConstraintError,
     CorpusError,
     RunError,
     SettingError,
@@ -14,6 +15,7 @@ from charmodels.runtime.model import Model, Prediction, load_bundle
 __all__ = [
     "BundleError",
     "CharModelError",
+    "ConstraintError",
     "CorpusError",
     "Memory",
     "Model",

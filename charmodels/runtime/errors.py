@@ -4,6 +4,7 @@
     ├── CorpusError (ValueError)       a file that cannot be read as names or text
     ├── VocabularyError (ValueError)   a character the model has never seen
     ├── SettingError (ValueError)      a temperature, limit or name outside its range
+    ├── ConstraintError (ValueError)   a pattern that cannot be read, met or afforded
     ├── RunError (ValueError)          a run folder that is missing, unfinished or in the way
     └── BundleError (ValueError)       a bundle that is missing, broken, too new or unsafe
 
@@ -26,6 +27,10 @@ class VocabularyError(CharModelError, ValueError):
 
 class SettingError(CharModelError, ValueError):
     """A temperature, limit or name outside its range."""
+
+
+class ConstraintError(CharModelError, ValueError):
+    """A pattern or another wish about names that cannot be read, met or afforded."""
 
 
 class RunError(CharModelError, ValueError):

@@ -4,7 +4,7 @@ One `StepModel` protocol for torch, onnxruntime and numpy; `Stream` writes one t
 character, `score_ids` measures a given text; `charmodels.runtime.rows` writes many side by side.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
@@ -139,8 +139,12 @@ class Stream(Iterator[int]):
         row: int = 0,
         endless: bool = False,
         memory: Memory | None = None,
+        script: Iterable[int] | None = None,
     ) -> None:
-        """Read `beginning` (time,) after `memory`; `endless` texts never emit the boundary."""
+        """Read `beginning` (time,) after `memory`; `endless` texts never emit the boundary.
+
+        With `script`, ids chosen beforehand, it gives those, and ends where they do.
+        """
         memory = memory or Memory(model.initial_state())
         self._walker = walk(model, balanced(memory.state, sampling.balance))
         self._unread = [memory.token, *beginning.tolist()]
@@ -148,6 +152,7 @@ class Stream(Iterator[int]):
         self._sampling, self._seed, self._row = sampling, seed, np.array([row])
         self._max_chars, self._position = max_chars, 0
         self._endless, self._may_end = endless, not endless and len(beginning) > 0
+        self._script = None if script is None else iter(script)
         self.ended = False
         """Whether the model itself ended the text."""
 
@@ -161,19 +166,25 @@ class Stream(Iterator[int]):
     def __next__(self) -> int:
         if self.ended or self._position >= self._max_chars:
             raise StopIteration
-        logits = self._read(self._unread)
-        ahead = self._position % _DRAWN_AHEAD
-        if ahead == 0:
-            drawn = uniforms(self._seed, self._row, self._position, _DRAWN_AHEAD)
-            self._uniforms: list[float] = drawn[0].tolist()
-        token = pick_one(logits, self._uniforms[ahead], self._sampling, self._may_end)
-        self._unread = [token]
+        if self._script is None:
+            token = self._pick(self._read(self._unread))
+            self._unread = [token]
+        else:
+            token = next(self._script, BOUNDARY_ID)
+            self._unread.append(token)  # read when the memory is asked for
         self._position += 1
         self._may_end = not self._endless  # an empty name is no name
         if token == BOUNDARY_ID:
             self.ended = True
             raise StopIteration
         return token
+
+    def _pick(self, logits: Logits) -> int:
+        ahead = self._position % _DRAWN_AHEAD
+        if ahead == 0:
+            drawn = uniforms(self._seed, self._row, self._position, _DRAWN_AHEAD)
+            self._uniforms: list[float] = drawn[0].tolist()
+        return pick_one(logits, self._uniforms[ahead], self._sampling, self._may_end)
 
     def _read(self, tokens: list[int]) -> Logits:
         if len(tokens) == 1:  # at every character but the first

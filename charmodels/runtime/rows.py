@@ -5,11 +5,14 @@ it and however many there are. All places move by one clock: at each tick every 
 """
 
 from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from charmodels.runtime.balance import balanced
 from charmodels.runtime.generation import ROWS_AT_ONCE, StepModel, walk
+from charmodels.runtime.guide import Guide
 from charmodels.runtime.sampling import (
     Floats,
     Ids,
@@ -32,6 +35,9 @@ _TICKS = 128
 _DRAWN_AHEAD = 16
 """Random numbers are drawn for this many ticks at a time; the texts do not depend on it."""
 
+_LEAST_CHANCE = 1e-300
+"""Of an id that temperature or filters leave none."""
+
 _FRESH = 1024
 """Rows whose first random numbers are drawn together, before they begin."""
 
@@ -50,14 +56,55 @@ def generate_ids(
     if not count or not max_chars:
         yield from ([] for _ in range(count))
         return
+    keys = row_keys(seed, np.arange(count))
+    written = write_rows(
+        model, beginning, keys, sampling=sampling, max_chars=max_chars, endless=endless
+    )
+    yield from (row.ids for row in written)
+
+
+class Written(NamedTuple):
+    """One row."""
+
+    ids: list[int]
+    log_weight: float = 0.0
+    """Nats: how much likelier the row is by the model than as the guide led it; 0 without one."""
+
+
+def write_rows(
+    model: StepModel,
+    beginning: Ids,
+    keys: Keys,
+    *,
+    sampling: Sampling,
+    max_chars: int,
+    endless: bool = False,
+    guide: Guide | None = None,
+) -> Iterator[Written]:
+    """Yield a row for each of `keys` (rows,), in order; at least one key, and one character.
+
+    With a guide, which has begun with `beginning`, only what it allows comes, and what promises a
+    good end comes more often than the model would have it.
+    """
+    count = len(keys)
     reader = walk(model, balanced(model.initial_state(), sampling.balance))
     first = reader.read(np.array([BOUNDARY_ID, *beginning])).copy()
-    opening = _opening(first, sampling, not endless and len(beginning) > 0)
-    start, keys = reader.state(), row_keys(seed, np.arange(count))
     size = min(ROWS_AT_ONCE, count)
+    way = _Way(guide, sampling, size) if guide else None
+    may_end = not endless and len(beginning) > 0
+    if way:
+        first = way.open(first, may_end)
+    opening = _opening(first, sampling, may_end)
+    start = reader.state()
     walker = walk(model, {name: value.repeat(size, axis=0) for name, value in start.items()})
     places, fresh = _Places(size, max_chars), _Fresh(keys, opening)
-    ended: dict[int, list[int]] = {}  # by row: those that wait for an earlier one
+    ended: dict[int, Written] = {}  # by row: those that wait for an earlier one
+
+    def end(over: Ids) -> None:
+        log_weights = way.log_weights[over].tolist() if way else [0.0] * len(over)
+        for (row, ids), log_weight in zip(places.end(over), log_weights, strict=True):
+            ended[row] = Written(ids, log_weight)
+
     begun = given = 0
     free = np.arange(size)
     while True:
@@ -66,10 +113,12 @@ def generate_ids(
             new, free = free[: len(tokens)], free[len(tokens) :]
             walker.restart(new, start)
             places.begin(new, begun, tokens, drawn)
+            if way:
+                way.begin(new, tokens)
             begun += len(new)
             if max_chars == 1 or not tokens.all():
                 over = new[(tokens == BOUNDARY_ID) | (max_chars == 1)]
-                ended.update(places.end(over))
+                end(over)
                 free = np.concatenate([over, free])
         while given in ended:
             yield ended.pop(given)
@@ -79,10 +128,17 @@ def generate_ids(
         if begun == count and 2 * len(busy := places.busy()) <= len(places.row):
             walker = walk(model, {name: v[busy] for name, v in walker.state().items()})
             places = places.only(busy)  # none is left to begin: the others move together
+            if way:
+                way.only(busy)
         logits = walker.advance(places.tokens())
-        places.write(pick(logits, places.drawn(keys), sampling, not endless))
+        if way:
+            logits = way.lead(logits)
+        tokens = pick(logits, places.drawn(keys), sampling, not endless)
+        if way:
+            way.follow(tokens, places.row != _NOBODY)
+        places.write(tokens)
         free = places.over()
-        ended.update(places.end(free))
+        end(free)
 
 
 class _Places:
@@ -161,6 +217,69 @@ class _Places:
         self._ids[: len(kept)] = kept
         self._began -= gone
         self._now -= gone
+
+
+class _Way:
+    """Where the rows of a batch stand in a guide, and how far it has led them from the model."""
+
+    def __init__(self, guide: Guide, sampling: Sampling, size: int) -> None:
+        self._guide, self._sampling = guide, sampling
+        self._nodes = np.zeros(size, dtype=np.int64)
+        self._lengths = np.zeros(size, dtype=np.int64)
+        self.log_weights = np.zeros(size)
+        """Of each place, over the ids of its row."""
+
+    def open(self, logits: Logits, may_end: bool) -> Logits:
+        """The guide's logits (1, vocab) for the first id of every row."""
+        if not may_end:
+            logits[:, BOUNDARY_ID] = -np.inf
+        led = self._lead(logits, np.zeros(1, dtype=np.int64))
+        self._opened = self._log_chances(logits)[0] - self._log_chances(led)[0]
+        return led
+
+    def begin(self, places: Ids, tokens: Ids) -> None:
+        """Rows begin with these at some places."""
+        self._nodes[places], self._lengths[places] = 0, self._guide.length
+        self.log_weights[places] = self._opened[tokens]
+        first = np.full(len(self._nodes), BOUNDARY_ID)  # which lets the others stay
+        first[places] = tokens
+        self._move(first)
+
+    def lead(self, logits: Logits) -> Logits:
+        """The guide's logits (batch, vocab) for the next id of each row."""
+        self._own, self._led = logits, self._lead(logits, self._nodes)
+        return self._led
+
+    def follow(self, tokens: Ids, is_busy: npt.NDArray[np.bool_]) -> None:
+        """Go on with ids (batch,) where a row is written."""
+        own, led = (self._log_chances(logits, tokens) for logits in (self._own, self._led))
+        self.log_weights += own - led
+        self._move(np.where(is_busy, tokens, BOUNDARY_ID))
+
+    def only(self, places: Ids) -> None:
+        """Keep these places."""
+        self._nodes, self._lengths = self._nodes[places], self._lengths[places]
+        self.log_weights = self.log_weights[places]
+
+    def _move(self, tokens: Ids) -> None:
+        self._nodes = self._guide.advance(self._nodes, tokens, self._lengths)
+        self._lengths += tokens != BOUNDARY_ID
+
+    def _lead(self, logits: Logits, nodes: Ids) -> Logits:
+        outlook = self._guide.outlook(nodes)
+        if self._sampling.temperature == 0.0:
+            return np.where(np.isfinite(outlook), logits, outlook)
+        return logits + outlook * np.float32(self._sampling.temperature)  # which divides them
+
+    def _log_chances(self, logits: Logits, tokens: Ids | None = None) -> Floats:
+        """Of each id (batch, vocab), or of one a row (batch,), after temperature and filters."""
+        if self._sampling.temperature == 0.0:
+            return np.zeros(logits.shape if tokens is None else len(tokens))
+        chances = weights(logits, self._sampling)
+        total = chances.sum(axis=1, keepdims=True)
+        if tokens is not None:
+            chances, total = chances[np.arange(len(tokens)), tokens], total[:, 0]
+        return np.asarray(np.log(np.maximum(chances / total, _LEAST_CHANCE)))
 
 
 class _Fresh:

@@ -98,6 +98,12 @@ def row_keys(seed: int, rows: Ids) -> Keys:
         return _mix(_mix(np.array([seed], dtype=np.uint64)) + rows.astype(np.uint64))
 
 
+def try_keys(keys: Keys, tries: Ids) -> Keys:
+    """The keys of rows for another try each, of shapes that broadcast; try 0 is the row itself."""
+    with np.errstate(over="ignore"):
+        return np.where(tries == 0, keys, _mix(keys + tries.astype(np.uint64)))
+
+
 def uniforms_at(keys: Keys, positions: Ids) -> Floats:
     """The random numbers of rows at positions, whose shapes broadcast."""
     bits = _mix(keys + (positions + 1).astype(np.uint64) * _GOLDEN) >> np.uint64(11)
