@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from contextlib import redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import tyro
 
@@ -37,6 +37,9 @@ class Options:
     its visitors' (X-Forwarded-For), who are limited one by one."""
     mcp: bool = False
     """Also offer the models as tools to MCP clients, at /gradio_api/mcp/."""
+    training: Literal["auto", "on", "off"] = "auto"
+    """Let visitors train models on their own lists. auto does where torch is installed and the page
+    is this machine's alone: a host such as 127.0.0.1, no proxy before it. Never on a Space."""
     open: bool = True
     """Open the page in a browser, when started from a terminal."""
 
@@ -55,10 +58,13 @@ def run(options: Options) -> int:
         print(f'{asked}; install it with: pip install "charmodels[mcp]"', file=sys.stderr)
         return 1
     from demo.shelf import open_shelf
+    from demo.trainable import open_workshop
 
     try:
         speakers = open_shelf(options.bundles)
         port = choose_port(options.host, options.port)
+        proxied = options.behind_proxy
+        workshop = open_workshop(options.training, options.host, proxied, speakers)
     except (CharModelError, SettingError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
@@ -66,9 +72,12 @@ def run(options: Options) -> int:
         kind, size = speaker.model.bundle.kind, speaker.size / 1000
         print(f"loaded {speaker.name} ({kind}, {size:,.0f} kB)", file=sys.stderr)
 
+    if workshop:
+        print("visitors can train on their own lists; --training off to stop that", file=sys.stderr)
+
     from demo.app import build_app, serve  # after the bundles: a wrong path is told at once
 
-    app = build_app(speakers)
+    app = build_app(speakers, workshop)
     with redirect_stdout(sys.stderr):  # Gradio says where its tools are
         address = serve(app, options.host, port, options.behind_proxy, options.mcp)
     print(address, flush=True)

@@ -5,6 +5,7 @@
 
 import json
 import os
+from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -14,32 +15,43 @@ import gradio as gr
 from demo.doors import add_doors
 from demo.guard import guard
 from demo.pages.learn import build_learn
+from demo.pages.page import Page
+from demo.pages.train import build_train
 from demo.pages.write import WRITERS, build_write
 from demo.sessions import MAX_SESSIONS, keep_short
 from demo.shelf import Shelf
+from demo.trainable import Workshop
 from demo.words import WORDS, language_of, say
 
 _ASSETS = Path(__file__).parent / "assets"
 
-_TABS = {"write": build_write, "learn": build_learn}
+_TRAIN = "train"
+"""The tab that only some servers have."""
+
+_TABS: dict[str, Callable[..., Page]] = {
+    "write": build_write,
+    _TRAIN: build_train,
+    "learn": build_learn,
+}
 """In their order; a tab's name is its place in the address, its key in the words, its style."""
 
-_BROWSER = ("busy.", "chat.", "learn.", "title")
+_BROWSER = ("busy.", "chat.", "learn.", "train.", "title")
 """Families of words that the browser says itself."""
 
 _WAITING = 128
 """Visitors who may wait for a reply; 32 turned away 28 of 64 who came at once."""
 
 
-def build_app(speakers: Shelf) -> gr.Blocks:
-    """The page with these models; the first one is chosen."""
+def build_app(shelf: Shelf, workshop: Workshop | None = None) -> gr.Blocks:
+    """The page with these models; the first one is chosen. With a workshop it also trains."""
     # Gradio reads these when it makes its queue. Without them it builds a table of the last
     # 10,000 events after every single one.
     os.environ.setdefault("GRADIO_ANALYTICS_MAX_EVENTS", "1")
     os.environ.setdefault("GRADIO_ANALYTICS_CACHE_FREQUENCY", "1000000")
     app = gr.Blocks(title=say("es", "title"), analytics_enabled=False, delete_cache=(3600, 3600))
+    names = [name for name in _TABS if workshop or name != _TRAIN]
     with app:
-        add_doors(speakers)
+        add_doors(shelf)
         with gr.Row(elem_id="top"):
             brand = gr.HTML(_brand("es"), elem_id="brand", apply_default_css=False)
             language = gr.Radio(
@@ -50,9 +62,10 @@ def build_app(speakers: Shelf) -> gr.Blocks:
             )
         tabs, pages = [], []
         with gr.Tabs(selected="write", elem_id="tabs"):
-            for name, build in _TABS.items():
+            for name in names:
                 with gr.Tab(say("es", f"tab.{name}"), id=name, elem_id=f"tab-{name}") as tab:
-                    pages.append(build(speakers, language))
+                    of = (workshop,) if name == _TRAIN else (shelf, language)
+                    pages.append(_TABS[name](*of))
                 tabs.append(tab)
         footer = gr.HTML(_footer("es"), elem_id="foot", apply_default_css=False)
         asked = [component for page in pages for component in page.asked]
@@ -63,7 +76,7 @@ def build_app(speakers: Shelf) -> gr.Blocks:
                 gr.update(value=_brand(chosen)),
                 gr.update(value=chosen, label=say(chosen, "language")),
                 gr.update(value=_footer(chosen)),
-                *(gr.update(label=say(chosen, f"tab.{name}")) for name in _TABS),
+                *(gr.update(label=say(chosen, f"tab.{name}")) for name in names),
                 *(
                     update
                     for page in pages
@@ -83,6 +96,9 @@ def build_app(speakers: Shelf) -> gr.Blocks:
             change(js=f"(...values) => charmodels.{script}(values)", **spoken).then(
                 None, js="() => charmodels.ready()", api_visibility="private"
             )
+        for page in pages:
+            for grown in page.grown:
+                grown.then(js="(...values) => charmodels.load(values)", **spoken)
     app.queue(max_size=_WAITING, default_concurrency_limit=WRITERS, api_open=False)
     keep_short(app)
     return app

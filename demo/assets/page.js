@@ -25,6 +25,7 @@ window.charmodels = (() => {
     picked: "",
     view: null, // chat.js puts its own here
     learn: null, // and learn.js
+    train: null, // and train.js
 
     say(key, values = {}) {
       const sentence = words[key][page.language];
@@ -88,6 +89,12 @@ window.charmodels = (() => {
     // The tab of this name, if there is one.
     open(name) {
       document.getElementById(`tab-${name}-button`)?.click();
+    },
+
+    // Write, with this model.
+    write(name) {
+      page.open("write");
+      document.querySelector(`#model input[value="${CSS.escape(name)}"]`)?.click();
     },
 
     setWriting(writing) {

@@ -41,14 +41,15 @@ def build_learn(speakers: Shelf, language: gr.Radio) -> Page:
         models=[_introduction(speaker) for speaker in speakers],
         limit=chat.MAX_MESSAGE,
     )
-    # Lists that come later have components of their own: to change a property of the lessons would
-    # draw them anew.
+    # What comes later has components of its own: to change a property of the lessons would draw
+    # them anew. The tab is drawn when it is first opened, and there may be more models by then.
     written, offered = (
         gr.HTML(
             None,
             elem_id=f"learn-{name}",
             html_template="<div></div>",
-            js_on_load=f"watch('value', () => charmodels.learn.{name}(props.value))",
+            js_on_load=f"const tell = () => charmodels.learn.{name}(props.value);"
+            "watch('value', tell); tell();",
             apply_default_css=False,
         )
         for name in ("written", "offered")

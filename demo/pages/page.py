@@ -6,6 +6,7 @@ from typing import Any
 
 from gradio.blocks import Block
 from gradio.components import Component
+from gradio.events import Dependency
 
 
 @dataclass(frozen=True)
@@ -16,3 +17,5 @@ class Page:
     words: Callable[..., list[Any]] = lambda language, *values: []
     """Called with the language and the values of `asked`: an update for each of `relabelled`."""
     asked: Sequence[Component] = ()
+    grown: Sequence[Dependency] = ()
+    """Events after which there may be another model: then everything is said anew."""

@@ -112,5 +112,6 @@ PAGE: Words = {
     },
     # The tabs.
     "tab.write": {"es": "Escribir", "en": "Write"},
+    "tab.train": {"es": "Entrenar", "en": "Train"},
     "tab.learn": {"es": "Aprender", "en": "Learn"},
 }
