@@ -112,6 +112,7 @@ def benchmarks_table() -> str:
         "hybrid",
         "training",
         "page",
+        "load",
         "hostile",
         "variants",
     )

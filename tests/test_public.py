@@ -1,6 +1,8 @@
 """A page that strangers can reach, behind a proxy: floods, visitors who vanish, memory."""
 
 import asyncio
+import itertools
+import json
 import subprocess
 import time
 import uuid
@@ -228,3 +230,66 @@ def test_a_tab_that_is_closed_frees_its_work(endless: tuple[Site, Path]) -> None
         tab.wait_for_function("document.querySelector('.own')?.textContent.length > 2")
         tab.close()
         seconds_until(closed, before + 1, time.time())
+
+
+# ---- junk ---------------------------------------------------------------------------------------
+
+JUNK = (None, {"a": [1]}, "\x00<b>" * 300, -(2**70))
+
+
+def test_junk_in_any_event_of_any_tab_is_refused_or_answered(site: Site) -> None:
+    """Each input in turn is junk, the others as the page has them; nothing may fall over it."""
+    fallen = []
+    with httpx.Client(base_url=site.address, timeout=60) as http:
+        config = http.get("/config").json()
+        values = {each["id"]: each["props"].get("value") for each in config["components"]}
+        # Gradio's own slider compares before it looks: not a number is an error with no sentence.
+        sliders = {each["id"] for each in config["components"] if each["type"] == "slider"}
+        for event in config["dependencies"]:
+            if not event["backend_fn"]:
+                continue
+            proper = [values.get(each) for each in event["inputs"]]
+            for place, junk in itertools.product(range(len(proper)), JUNK):
+                if event["inputs"][place] in sliders and not isinstance(junk, int):
+                    continue
+                data = [*proper[:place], junk, *proper[place + 1 :]]
+                told = outcome(http, event["id"], data)
+                if told is None:
+                    fallen.append((event["api_name"], place, junk))
+    assert not fallen, "\n".join(str(each)[:80] for each in fallen)
+
+
+def outcome(http: httpx.Client, event: int, data: list[Any]) -> str | None:
+    """What came of an event: "" if it went well, a refusal's sentence, None if it fell over."""
+    session = uuid.uuid4().hex
+    body = {"data": data, "fn_index": event, "session_hash": session}
+    http.post("/gradio_api/queue/join", json=body).raise_for_status()
+    said = http.get(f"/gradio_api/queue/data?session_hash={session}").text
+    messages = [json.loads(line[5:]) for line in said.splitlines() if line.startswith("data:")]
+    done = next(each for each in messages if each["msg"] == "process_completed")
+    return "" if done["success"] else done["output"].get("error")
+
+
+# ---- load ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+def test_16_visitors_at_once_meet_no_error(site: Site) -> None:
+    from tests.benchmarks.load import visit
+
+    server = psutil.Process(site.process.pid)
+    visits = asyncio.run(visit(site.address, server, "poem", visitors=16, seconds=10))
+    assert not visits.errors
+    assert len(visits.first) >= 2 * 16
+    assert sorted(visits.first)[len(visits.first) // 2] <= 1.5
+
+
+def test_growth_is_a_slope_and_says_how_sure_it_is() -> None:
+    from tests.benchmarks.load import growth
+
+    steady = [(float(t), 200_000_000 + (t % 2) * 10_000) for t in range(180)]
+    grown = [(t, size + int(t / 3600 * 50e6)) for t, size in steady]
+    slope, error = growth(steady, after=60)
+    assert abs(slope) < 3 * error
+    assert growth(grown, after=60)[0] == pytest.approx(50, abs=3 * error)
+    assert error < 0.1

@@ -15,6 +15,7 @@ NAMES = (
     "export",
     "hybrid",
     "page",
+    "load",
     "hostile",
     "quality",
     "recurrences",

@@ -69,8 +69,8 @@ def rows() -> list[Row]:
             resident = psutil.Process(process.pid).memory_info().rss
     note = f"500 characters of {model}"
     return [
-        _milliseconds("page: first character, 1 visitor", alone, 150, note),
-        _milliseconds("page: first character, 32 visitors", crowd, 1500, note),
+        _milliseconds("page: first character, 1 visitor", alone, 100, note),
+        _milliseconds("page: first character, 32 visitors", crowd, 1000, note),
         Row(name="page: memory, all bundles open", value=resident / 1e6, unit="MB", limit=300),
     ]
 
