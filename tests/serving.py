@@ -28,6 +28,9 @@ from demo.__main__ import main
 sys.exit(main(sys.argv[1:]))
 """
 
+WITH_TORCH = "sys.meta_path.pop(0)"
+"""Code to run `before`: this page may train."""
+
 
 def free_port() -> int:
     """A port that nobody listens on: other tests may serve pages of their own."""
