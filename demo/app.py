@@ -98,7 +98,7 @@ def build_app(shelf: Shelf, workshop: Workshop | None = None) -> gr.Blocks:
             )
         for page in pages:
             for grown in page.grown:
-                grown.then(js="(...values) => charmodels.load(values)", **spoken)
+                grown.then(**spoken)
     app.queue(max_size=_WAITING, default_concurrency_limit=WRITERS, api_open=False)
     keep_short(app)
     return app

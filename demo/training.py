@@ -66,7 +66,7 @@ class Order:
     kind: Kind
     lowercase: bool
     private: bool
-    """Whether the list must not be readable from the model: no n-gram."""
+    """Whether the list must not be readable from the model: no n-gram, no filter of its names."""
     seconds: float
     """The training's budget, CPU seconds."""
     most_seconds: float
@@ -160,7 +160,7 @@ def train(order: Order, data: bytes, tell: Callable[[Told], None]) -> None:
     tell({"figures": measure(run, speaker, metrics, split)})
     tell({"phase": "export"})
     lines: list[str] = []
-    export_run(run, bundle, report=lines.append)
+    export_run(run, bundle, membership=not order.private, report=lines.append)
     tell({"proof": summary(lines)})
     pack(bundle, Path(order.folder, BUNDLE), corpus.name)
     tell({"done": sum(path.stat().st_size for path in bundle.iterdir())})

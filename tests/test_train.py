@@ -21,6 +21,7 @@ import pytest
 from charmodels.runtime import load_bundle
 from demo import chat
 from demo.words import Language, say
+from tests import test_accessibility as accessibility
 from tests.browser import CONTRAST, complaints, open_browser
 from tests.serving import ROOT, free_port, served
 from tests.tiny import write_tiny
@@ -121,6 +122,7 @@ def chrome() -> Iterator[Any]:
         yield browser
 
 
+axe = accessibility.axe
 Visit = Callable[..., Any]
 
 
@@ -339,6 +341,25 @@ def test_the_tab_reads_well_in_the_dark_too(site: Site, chrome: Any) -> None:
             node = tab.locator(f".train {place}:visible").first
             assert node.evaluate(CONTRAST) >= 4.5, (scheme, place)
         tab.close()
+
+
+def test_everybody_can_use_it(site: Site, visit: Visit, axe: str) -> None:
+    """The rules of every tab (`tests.test_accessibility`), before, and when a model is made."""
+    tab = visit(site)
+    tab.evaluate(axe)
+
+    def check(state: str) -> None:
+        for look in (accessibility.PAIRS[0], accessibility.PAIRS[3]):
+            accessibility.look(tab, *look)
+            assert not accessibility.violations(tab), (state, look)
+        assert not accessibility.unreached(tab), state
+        assert not tab.evaluate(accessibility.MOVING), state
+
+    give(tab, "\n".join([*NAMES, NAMES[0]]))
+    check("read")
+    tab.locator(".train .start").click()
+    tab.locator(".train .write").wait_for()
+    check("made")
 
 
 @pytest.mark.slow

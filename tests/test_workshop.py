@@ -419,6 +419,7 @@ def test_a_list_becomes_a_model_that_writes(private: bool, temporary: Path) -> N
     speaker: Speaker = shelf[-1]
     assert (speaker.name, speaker.model.has_ngram) == ("Mi lista", not private)
     assert (told["ngram"] is None) == private
+    assert (speaker.model.bundle.membership is None) == private
     archive = temporary / "given.zip"
     archive.write_bytes(workshop.made(job.id).archive)
     model = load_bundle(archive)

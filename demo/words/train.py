@@ -39,10 +39,11 @@ TRAIN: Words = {
     "train.lowercase": {"es": "Todo en minúsculas", "en": "All in lower case"},
     "train.without": {"es": "Lista privada: sin n-grama", "en": "Private list: no n-gram"},
     "train.without.help": {
-        "es": "El n-grama mejora el modelo, pero sus tablas deletrean buena parte de la lista: sin "
-        "él, quien tenga el modelo sabrá menos de ella.",
-        "en": "The n-gram makes the model better, but its tables spell out much of the list: "
-        "without it, whoever has the model can tell less of what is in it.",
+        "es": "El n-grama mejora el modelo, pero sus tablas deletrean buena parte de la lista. Sin "
+        "él, ni el filtro que reconoce sus nombres, quien tenga el modelo sabrá menos de ella.",
+        "en": "The n-gram makes the model better, but its tables spell out much of the list. "
+        "Without it, and without the filter that knows its names, whoever has the model can tell "
+        "less of what is in it.",
     },
     # What was read.
     "train.reading": {"es": "Leyendo…", "en": "Reading…"},
