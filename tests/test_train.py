@@ -349,7 +349,7 @@ def test_everybody_can_use_it(site: Site, visit: Visit, axe: str) -> None:
     tab.evaluate(axe)
 
     def check(state: str) -> None:
-        for look in (accessibility.PAIRS[0], accessibility.PAIRS[3]):
+        for look in (accessibility.LOOKS[0], accessibility.LOOKS[3]):
             accessibility.look(tab, *look)
             assert not accessibility.violations(tab), (state, look)
         assert not accessibility.unreached(tab), state
