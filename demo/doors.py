@@ -13,8 +13,7 @@ from gradio.events import api
 from charmodels.runtime import CharModelError
 from demo import chat
 from demo.look import COUNT
-from demo.pages.learn import LOOKERS
-from demo.pages.write import WRITERS
+from demo.pages.write import LOOKERS, WRITERS
 from demo.shelf import Shelf, find_speaker
 
 

@@ -1,7 +1,7 @@
 """A turn of the chat without Gradio: gathering, memory, seeds, limits, unknown characters."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import pairwise
 from pathlib import Path
 
@@ -128,6 +128,56 @@ def test_a_visitor_who_leaves_stops_the_model(text: Model) -> None:
     replies.close()  # type: ignore[attr-defined]
     with pytest.raises(StopIteration):
         next(replies)
+
+
+# ---- how sure the model was ----------------------------------------------------------------------
+
+
+def pairs(sure: str) -> list[str]:
+    return [sure[i : i + 2] for i in range(0, len(sure), 2)]
+
+
+def percents(probabilities: Iterable[float]) -> list[str]:
+    return [f"{min(99, round(100 * p)):02d}" for p in probabilities]
+
+
+def test_each_character_of_a_text_has_its_percent_at_every_moment(text: Model) -> None:
+    settings = Settings(temperature=0.4, max_chars=60, seed=3)
+    replies = list(write(text, "hola", settings))
+    assert all(len(pairs(reply.sure)) == len(reply.text) for reply in replies)
+    *_, reply = replies
+    expected = []
+    for place, character in enumerate(reply.text):
+        expected.append(dict(text.predict("hola" + reply.text[:place], 100))[character])
+    assert pairs(reply.sure) == percents(expected), "at temperature 1, whatever the page's"
+    assert all(b.sure.startswith(a.sure) for a, b in pairwise(replies))
+
+
+def test_names_have_percents_for_their_own_letters_and_their_ends(names: Model) -> None:
+    replies = list(write(names, "ma", Settings(0.9, 12, 5, seed=5)))
+    assert all(len(pairs(r.sure)) - len(r.text) in (0, 1) for r in replies)
+    reply = replies[-1]
+    told = pairs(reply.sure)
+    ended = 0
+    for name in reply.text.split("\n"):
+        row, told = told[: len(name) + 1], told[len(name) + 1 :]
+        expected = percents(np.exp(-names.score(name)))
+        assert row[:2] == ["--", "--"], "the visitor wrote these"
+        assert row[2:-1] == expected[2:-1]
+        is_cut = len(name) == len("ma") + 12
+        assert row[-1] == ("--" if is_cut else expected[-1])
+        ended += not is_cut
+    assert ended > 0
+    assert told == []
+
+
+def test_a_broken_models_confidence_is_none() -> None:
+    assert chat._percent(float("nan")) == "--"
+
+
+def test_a_text_that_nobody_begins_begins_on_a_new_line(names: Model, text: Model) -> None:
+    assert chat.opening(text) == "\n"
+    assert chat.opening(names) == ""
 
 
 # ---- memory is what the page shows -------------------------------------------------------------

@@ -239,6 +239,32 @@ def test_the_prefix_is_normalised(names_model):
     assert names_model.generate(1, prefix="e\u0301", max_chars=0) == ["é"]
 
 
+# --- confidence ---
+
+
+def test_a_stream_tells_the_probability_of_each_character_and_of_the_end(names_model):
+    for seed in range(5):
+        stream = names_model.stream("ab", seed=seed, temperature=0.3, max_chars=500)
+        written = [(character, stream.probability) for character in stream]
+        assert stream.ended
+        told = [probability for _, probability in written] + [stream.probability]
+        text = "ab" + "".join(character for character, _ in written)
+        assert told == pytest.approx(np.exp(-names_model.score(text))[2:].tolist(), rel=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["names_model", "text_model"])
+def test_the_probability_leaves_out_an_end_that_cannot_come(kind, request):
+    model = request.getfixturevalue(kind)
+    stream = model.stream("", seed=4)
+    assert np.isnan(stream.probability), "nothing is written yet"
+    first = next(stream)
+    told = dict(model.predict("", count=len(model.vocabulary)))
+    assert stream.probability == pytest.approx(told[first], rel=1e-6)
+    second = next(stream)
+    told = dict(model.predict(first, count=len(model.vocabulary)))
+    assert stream.probability == pytest.approx(told[second], rel=1e-6)
+
+
 # --- predictions ---
 
 

@@ -123,6 +123,21 @@ def test_a_balance_changes_what_is_written_and_stays_in_memory(tmp_path: Path) -
     np.testing.assert_array_equal(again.memory.state["mix_0"], [[0.0, 0.0, 0.0]])
 
 
+def test_a_prediction_hears_the_balance_asked_for_and_keeps_the_memorys_own(
+    tmp_path: Path,
+) -> None:
+    mixed, model, bundle = hybrid(tmp_path, "lstm")
+    shipped = ship(tmp_path, mixed, model, bundle)
+    network = Model(mixed.network, bundle).predict("Vi", 5)
+    assert shipped.predict("Vi", 5, balance=-1.0) == [
+        (character, pytest.approx(probability, rel=1e-2)) for character, probability in network
+    ]
+    memory = shipped.stream("Vi", balance=1.0, max_chars=0).memory
+    assert shipped.predict("", 5, memory) == shipped.predict("Vi", 5, balance=1.0)
+    assert shipped.predict("", 5, memory, 0.0) == shipped.predict("Vi", 5)
+    assert shipped.predict("Vi", 5, balance=1.0) != shipped.predict("Vi", 5)
+
+
 def test_a_model_without_an_ngram_refuses_a_balance(tmp_path: Path) -> None:
     mixed, _, bundle = hybrid(tmp_path, "lstm")
     model = Model(mixed.network, bundle)

@@ -17,6 +17,7 @@ import httpx
 import pytest
 
 from charmodels.runtime import Model, load_bundle
+from demo.shelf import SHIPPED
 from tests import tiny
 from tests.browser import CONTRAST, complaints, open_browser
 from tests.serving import free_port, served
@@ -395,9 +396,10 @@ class Visitor:
     def reply(self) -> str:
         """What the model wrote in the last turn, as shown; names are lines with their prefix."""
         last = self.tab.locator(".turn").last
-        if last.locator("li").count():
-            return "\n".join(last.locator("li").all_text_contents())
-        return str(last.locator(".own").text_content())
+        lines = last.locator("li").evaluate_all(
+            "items => items.map((item) => item.children[0].textContent + item.children[1].textContent)"
+        )
+        return "\n".join(lines) if lines else str(last.locator(".own").text_content())
 
 
 Visit = Callable[..., Visitor]
@@ -481,15 +483,18 @@ def test_memory_carries_over_and_is_forgotten(site: Site, visit: Visit) -> None:
     two = ana.say("")
     memory = model.stream("hola " + one, max_chars=0).memory
     assert two == "".join(model.stream("", memory=memory, max_chars=80, seed=5))
-    alone = "".join(model.stream("", max_chars=80, seed=5))
+    alone = "".join(model.stream("\n", max_chars=80, seed=5))
     shown = ana.tab.locator(".own").last.evaluate("node => node.innerText")
     assert two.count("\n") > 0, "choose a seed whose text has line ends"
     assert shown.count("\n") >= two.rstrip("\n").count("\n"), "line ends show as line ends"
     assert two != alone
-    assert ana.tab.locator(".memory span").inner_text() == "Remembers 165 characters of this chat."
+    assert (
+        ana.tab.locator(".memory .remembered").inner_text()
+        == "Remembers 165 characters of this chat."
+    )
     ana.tab.get_by_role("button", name="Forget").click()
     assert ana.tab.locator(".turn").count() == 0
-    assert ana.tab.locator(".memory span").inner_text() == "Its memory is empty."
+    assert ana.tab.locator(".memory .remembered").inner_text() == "Its memory is empty."
     assert ana.say("") == alone
 
 
@@ -536,6 +541,264 @@ def test_again_writes_the_last_reply_anew_from_the_memory_before_it(
     memory = model.stream("uno" + one, max_chars=0).memory
     again = "".join(model.stream("dos", memory=memory, max_chars=60, seed=99))
     assert ana.reply() == again != two
+
+
+def test_again_with_the_same_settings_takes_another_seed(visit: Visit) -> None:
+    ana = visit("en-US")
+    ana.choose("poem")
+    ana.set("length", "60")
+    ana.set("seed", "7")
+    first = ana.say("uno")
+    ana.tab.get_by_role("button", name="Again").click()
+    ana.tab.wait_for_function(
+        "text => ![text, ''].includes(document.querySelector('.own').textContent)", arg=first
+    )
+    ana.idle()
+    assert ana.tab.locator(".turn").count() == 1
+    assert "seed 7 " not in ana.tab.locator(".facts").inner_text()
+
+
+# ---- how sure the model was -----------------------------------------------------------------
+
+
+def chances(model: Model, before: str, **settings: Any) -> dict[str, float]:
+    return dict(model.predict(before, 1000, **settings))
+
+
+def point_at(ana: Visitor, place: int) -> None:
+    """Tap a letter of the last reply and wait for what there is to know of it."""
+    ana.tab.locator(".turn").last.locator(".cell").nth(place).click()
+    ana.tab.wait_for_function(
+        "place => [...document.querySelectorAll('.turn:last-of-type .cell')][place].classList"
+        ".contains('chosen') && !document.querySelector('.place').hidden",
+        arg=place,
+    )
+    ana.tab.wait_for_function("charmodels.view.told()?.id === charmodels.view.asked()?.id")
+
+
+def voice(ana: Visitor, name: str) -> list[tuple[str, str]]:
+    """Letters and percents of one of those who write."""
+    rows = ana.tab.locator(f".voice.{name} li").evaluate_all(
+        "rows => rows.map((row) => [...row.querySelectorAll('.glyph, .percent')]"
+        ".map((part) => part.textContent))"
+    )
+    return [(glyph, percent) for glyph, percent in rows]
+
+
+def test_each_letter_bears_the_percent_the_model_gave_it(site: Site, visit: Visit) -> None:
+    ana = visit()
+    model = site.models["poem"]
+    ana.choose("poem")
+    ana.set("length", "50")
+    ana.set("temperature", "0.3")
+    text = ana.say("hola ")
+    told = ana.tab.locator(".cell").evaluate_all(
+        "cells => cells.map((cell) => [cell.textContent, Number(cell.dataset.percent)])"
+    )
+    assert "".join(letter for letter, _ in told) == text
+    for place, (letter, percent) in enumerate(told):
+        chance = chances(model, "hola " + text[:place])[letter]
+        assert percent == min(99, round(100 * chance)), f"letter {place}"
+    mean = sum(percent for _, percent in told) / len(told)
+    figure = ana.tab.locator(".turn.last .sure")
+    said = str(figure.get_attribute("aria-valuetext"))
+    assert float(re.findall(r"[\d.]+", said)[0]) == pytest.approx(mean, abs=0.51)
+    thick = {
+        doubt: ana.tab.locator(f".cell.doubt-{doubt}").first.evaluate(
+            "node => getComputedStyle(node).backgroundSize"
+        )
+        for doubt in range(5)
+        if ana.tab.locator(f".cell.doubt-{doubt}").count()
+    }
+    assert len(thick) >= 3, "choose a seed whose letters are of several levels"
+    assert list(thick.values()) == sorted(thick.values()), "the less sure, the thicker"
+
+
+def test_a_tapped_letter_shows_what_the_model_expected_at_any_temperature(
+    site: Site, visit: Visit
+) -> None:
+    ana = visit("en-US")
+    model = site.models["poem"]
+    ana.choose("poem")
+    ana.set("length", "40")
+    first = ana.say("hola ")
+    text = ana.say("uno")
+    requests: list[str] = []
+    ana.tab.on("request", lambda request: requests.append(request.url))
+    point_at(ana, 12)
+    expected = model.predict("hola " + first + "uno" + text[:12], 1000)
+    shown = voice(ana, "model")
+    assert [glyph for glyph, _ in shown[:5]] == [
+        {" ": "␣", "\n": "↵"}.get(p.character, p.character) for p in expected[:5]
+    ]
+    assert float(shown[0][1].strip("%")) == pytest.approx(100 * expected[0].probability, abs=0.51)
+    assert ana.tab.locator(".voice .this").count() == 1
+    asked = len(requests)
+    for temperature, power in (("0.5", 2), ("2", 0.5)):
+        ana.tab.locator("#place-temperature").fill(temperature)
+        total = sum(p.probability**power for p in expected)
+        share = 100 * expected[0].probability ** power / total
+        assert float(voice(ana, "model")[0][1].strip("%")) == pytest.approx(share, abs=0.51)
+    ana.tab.locator("#place-temperature").fill("0")
+    assert [percent for _, percent in voice(ana, "model")[:2]] == ["100%", "0%"]
+    assert len(requests) == asked, "another temperature asks nobody"
+    ana.tab.get_by_role("button", name="Close").click()
+    assert ana.tab.locator(".place").is_hidden()
+    assert ana.tab.locator(".chosen").count() == 0
+
+
+def test_a_name_is_coloured_to_its_end_and_a_hybrid_heard_apart(visit: Visit) -> None:
+    ana = visit()
+    ana.tab.locator("#model input[value=municipios]").check(force=True)
+    ana.tab.wait_for_function("document.querySelector('.card h2').textContent.startsWith('Mun')")
+    ana.set("seed", "7")
+    ana.set("count", "3")
+    lines = ana.say("San ").split("\n")
+    assert ana.tab.locator("li .cell.end").count() == 3
+    cells = ana.tab.locator("li").first.locator(".cell")
+    assert "".join(cells.all_text_contents()) == lines[0].removeprefix("San ")
+    point_at(ana, cells.count() - 1)
+    model = load_bundle(SHIPPED / "municipios", trusted=True)
+    for name, balance in (("model", 0.0), ("network", -1.0), ("ngram", 1.0)):
+        chance = chances(model, lines[0], balance=balance)[""]
+        percent = dict(voice(ana, name))["fin"]
+        shown = float(percent.replace("\N{NO-BREAK SPACE}%", "").strip("<"))
+        assert shown == pytest.approx(100 * chance, abs=0.51), name
+
+
+def test_confidence_is_one_stop_for_the_keyboard_and_one_sentence_for_a_screen_reader(
+    visit: Visit,
+) -> None:
+    ana = visit("en-US")
+    ana.choose("poem")
+    ana.set("length", "30")
+    text = ana.say("hola ")
+    assert ana.tab.locator(".turn :is([tabindex='0'], button)").count() == 4
+    tree = ana.tab.locator(".turn").aria_snapshot()
+    assert " ".join(("hola " + text).split()) in " ".join(tree.replace("\\n", " ").split())
+    figure = ana.tab.locator(".turn .sure")
+    assert "On average it gave" in str(figure.get_attribute("aria-valuetext"))
+    figure.focus()
+    keys = ana.tab.keyboard
+    for _ in range(3):
+        keys.press("ArrowRight")
+    keys.press("ArrowLeft")
+    assert ana.tab.locator(".cell.chosen").text_content() == text[1]
+    percent = ana.tab.locator(".cell.chosen").get_attribute("data-percent")
+    assert str(figure.get_attribute("aria-valuetext")).endswith(f", {percent}%")
+    assert ana.tab.locator(".place").is_hidden(), "nothing is asked before Enter"
+    keys.press("Enter")
+    ana.tab.locator(".voice").wait_for()
+    assert "Likeliest:" in ana.tab.locator(".place [aria-live]").inner_text()
+    keys.press("Escape")
+    assert ana.tab.locator(".place").is_hidden()
+
+
+def test_confidence_can_be_hidden_and_that_is_remembered(visit: Visit) -> None:
+    ana = visit("en-US")
+    ana.choose("poem")
+    text = ana.say("hola ")
+    assert ana.tab.locator(".cell").count() == len(text)
+    ana.tab.get_by_label("Show confidence").uncheck()
+    assert ana.tab.locator(".cell").count() == 0
+    assert ana.reply() == text
+    assert ana.tab.locator(".sure").is_hidden()
+    ana.tab.reload()
+    ana.tab.wait_for_selector("html.ready", state="attached")
+    ana.say("ma")
+    assert ana.tab.locator(".cell").count() == 0
+    ana.tab.get_by_label("Show confidence").check()
+    assert ana.tab.locator(".cell").count() > 0
+    assert ana.tab.locator(".sure").is_visible()
+
+
+# ---- links ----------------------------------------------------------------------------------
+
+
+def link_of(ana: Visitor) -> str:
+    """What the last turn's link button copies."""
+    ana.tab.evaluate(
+        """() => Object.defineProperty(navigator, "clipboard", {
+          configurable: true, value: { writeText: async (text) => { window.copied = text; } } })"""
+    )
+    ana.tab.locator(".turn.last .link").click()
+    ana.tab.wait_for_function("window.copied")
+    return str(ana.tab.evaluate("window.copied"))
+
+
+def follow(ana: Visitor, address: str) -> None:
+    ana.tab.goto("about:blank")
+    ana.open(address)
+
+
+def test_a_link_writes_the_same_names_again(visit: Visit) -> None:
+    ana = visit("en-US")
+    for setting, value in {"seed": "11", "count": "4", "length": "9", "temperature": "1.3"}.items():
+        ana.set(setting, value)
+    names = ana.say("má #&?=+%ñ")
+    address = link_of(ana)
+    assert address.split("#")[1].startswith("write?model=towns&prefix=m%C3%A1+%23%26")
+    ben = visit("es-MX")
+    follow(ben, address)
+    ben.tab.locator(".turn:not(.waiting)").wait_for()
+    ben.idle()
+    assert ben.reply() == names
+    for setting, value in {"count": "4", "length": "9", "temperature": "1.3"}.items():
+        assert ben.tab.locator(f"#{setting} input[type=number]").input_value() == value
+    assert ben.tab.locator("#seed textarea").input_value() == "11"
+
+
+def test_a_link_tells_what_was_said_before_and_line_ends(site: Site, visit: Visit) -> None:
+    ana = visit("en-US")
+    ana.choose("poem")
+    ana.set("length", "60")
+    ana.say("uno\ndos")
+    second = ana.say("tres")
+    address = link_of(ana)
+    ben = visit("en-US")
+    follow(ben, address)
+    ben.tab.locator(".turn:not(.waiting)").wait_for()
+    ben.idle()
+    assert ben.reply() == second
+    assert str(ben.tab.locator(".given").text_content()).startswith("uno\ndos")
+    assert ben.tab.locator("#model input:checked").get_attribute("value") == "poem"
+
+
+@pytest.mark.parametrize(
+    ("fragment", "told"),
+    [
+        ("write?model=nobody&prefix=ma&seed=7", "There is no model called “nobody”"),
+        (f"write?model={HOSTILE}&prefix=ma&seed=7", "There is no model called"),
+        ("write?prefix=ma&seed=7&temperature=1e999", "Temperature is"),
+        ("write?prefix=ma&seed=99999999999999999999&count=3", "Seed is"),
+        ("write?prefix=ma&seed=7&count=" + "9" * 12_000, "How many names is"),
+        ("write?prefix=ma&seed=7&max_chars=%E0%A4%A", "must be a number"),
+    ],
+)
+def test_a_hostile_link_is_told_in_plain_words_and_writes_nothing(
+    site: Site, visit: Visit, fragment: str, told: str
+) -> None:
+    ana = visit("en-US")
+    follow(ana, f"{site.address}/#{fragment}")
+    alert = ana.tab.get_by_role("alert").first
+    alert.wait_for()
+    assert told in alert.inner_text()
+    assert ana.tab.locator(".turn").count() == 0
+    assert ana.tab.locator("#notice img").count() == 0
+    assert ana.tab.locator("#message textarea").input_value() == "ma", "the rest is there"
+    assert ana.say("ma")
+
+
+def test_a_link_without_a_seed_is_shown_and_not_written(site: Site, visit: Visit) -> None:
+    ana = visit("en-US")
+    follow(ana, f"{site.address}/#write?model=poem&prefix=hola&<b>=<i>&__proto__=1")
+    ana.tab.wait_for_function("document.querySelector('.card h2').textContent === 'Un poema'")
+    ana.tab.wait_for_function("document.querySelector('#message textarea').value === 'hola'")
+    assert ana.tab.locator(".turn").count() == 0
+    ana.tab.evaluate("location.hash = '#write?model=towns&prefix=ma&seed=3&count=2'")
+    ana.tab.locator(".turn:not(.waiting)").wait_for()
+    ana.idle()
+    assert ana.reply() == "\n".join(site.models["towns"].generate(2, prefix="ma", seed=3))
 
 
 def test_a_second_visitors_chat_is_not_disturbed(site: Site, visit: Visit) -> None:
@@ -623,6 +886,21 @@ def test_a_phone_never_scrolls_sideways(visit: Visit, locale: str) -> None:
     assert ana.tab.locator("#message textarea").is_visible()
 
 
+def test_on_a_phone_a_letters_panel_fits(visit: Visit) -> None:
+    ana = visit(viewport={"width": 360, "height": 740}, has_touch=True, is_mobile=True)
+    ana.tab.locator("#model input[value=municipios]").check(force=True)
+    ana.tab.wait_for_function("document.querySelector('.card h2').textContent.startsWith('Mun')")
+    ana.say("Villa de ")
+    ana.tab.locator("li .cell").nth(2).tap()
+    ana.tab.locator(".voice.ngram").wait_for()
+    assert ana.tab.evaluate("document.documentElement.scrollWidth") == 360
+    sides = ana.tab.locator(".voice").evaluate_all(
+        "nodes => nodes.map((node) => [node.scrollWidth - node.clientWidth,"
+        " node.getBoundingClientRect().right])"
+    )
+    assert all(over == 0 and right <= 360 for over, right in sides)
+
+
 def test_the_page_works_with_keys_alone(visit: Visit) -> None:
     ana = visit()
     keys = ana.tab.keyboard
@@ -665,7 +943,10 @@ def test_everything_that_can_be_used_has_a_name(visit: Visit) -> None:
 def test_text_stands_out_from_its_ground(visit: Visit, scheme: str) -> None:
     ana = visit(color_scheme=scheme)
     ana.say("ma")
-    for selector in (".bubble", ".reply", ".facts", ".copy", ".card dt", "#send", ".given", "h1"):
+    ana.tab.locator(".cell").first.click()
+    ana.tab.locator(".voice").wait_for()
+    shown = (".bubble", ".reply", ".facts", ".copy", ".card dt", "#send", ".given", "h1", ".sure")
+    for selector in (*shown, ".chosen", ".voice .percent", ".drawn-at", ".scale span"):
         contrast = ana.tab.locator(selector).first.evaluate(CONTRAST)
         assert contrast >= 4.5, f"{selector} in {scheme}: {contrast:.1f}"
 

@@ -151,7 +151,8 @@ class Stream(Iterator[int]):
         self._token, self._logits = np.zeros(1, dtype=np.int64), np.empty((1, 0), np.float32)
         self._sampling, self._seed, self._row = sampling, seed, np.array([row])
         self._max_chars, self._position = max_chars, 0
-        self._endless, self._may_end = endless, not endless and len(beginning) > 0
+        self._began = len(beginning) > 0
+        self._endless, self._may_end = endless, not endless and self._began  # no name is empty
         self._script = None if script is None else iter(script)
         self.ended = False
         """Whether the model itself ended the text."""
@@ -163,6 +164,23 @@ class Stream(Iterator[int]):
         self._unread = self._unread[-1:]
         return Memory(self._walker.state(), self._unread[0])
 
+    @property
+    def probability(self) -> float:
+        """How likely the model held the id given last, or the end after it, at temperature 1.
+
+        The balance counts, the temperature and the filters do not: it is the model's own
+        confidence, whatever was drawn by it. To be read before the next id; nan before the first,
+        and for a script, which nobody weighed.
+        """
+        if not self._position or self._script is not None:
+            return float("nan")
+        may_end = not self._endless and (self._position > 1 or self._began)
+        first = BOUNDARY_ID if may_end else BOUNDARY_ID + 1
+        weight = self._logits[0, first:].astype(np.float64)
+        weight -= weight.max()
+        np.exp(weight, weight)
+        return float(weight[self._unread[-1] - first] / weight.sum())
+
     def __next__(self) -> int:
         if self.ended or self._position >= self._max_chars:
             raise StopIteration
@@ -173,7 +191,7 @@ class Stream(Iterator[int]):
             token = next(self._script, BOUNDARY_ID)
             self._unread.append(token)  # read when the memory is asked for
         self._position += 1
-        self._may_end = not self._endless  # an empty name is no name
+        self._may_end = not self._endless
         if token == BOUNDARY_ID:
             self.ended = True
             raise StopIteration

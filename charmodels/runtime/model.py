@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, TypedDict, Unpack
 
 import numpy as np
 
-from charmodels.runtime.balance import MIX
+from charmodels.runtime.balance import MIX, balanced
 from charmodels.runtime.bundle import (
     FP32,
     MAX_CHARS,
@@ -66,7 +66,7 @@ class Prediction(NamedTuple):
 
 
 class TextStream(Iterator[str]):
-    """The characters one text goes on with; `memory` and `ended` as in `Stream`."""
+    """The characters one text goes on with; the properties are those of `Stream`."""
 
     def __init__(self, stream: Stream, symbols: tuple[str, ...]) -> None:
         self._stream, self._symbols = stream, symbols
@@ -83,6 +83,11 @@ class TextStream(Iterator[str]):
     def ended(self) -> bool:
         """Whether the model itself ended the text."""
         return self._stream.ended
+
+    @property
+    def probability(self) -> float:
+        """How likely the model held the character given last, or the end, at temperature 1."""
+        return self._stream.probability
 
 
 class Model:
@@ -204,20 +209,30 @@ class Model:
         return (start + self.vocabulary.decode(ids) for ids in rows)
 
     def predict(
-        self, text: str = "", count: int = 5, memory: Memory | None = None
+        self,
+        text: str = "",
+        count: int = 5,
+        memory: Memory | None = None,
+        balance: float | None = None,
     ) -> list[Prediction]:
         """What may come after `text`: the `count` likeliest characters, the likeliest first.
 
-        Many characters in, one answer out. Temperature 1; the lowest id first on ties.
+        Many characters in, one answer out. Temperature 1; the lowest id first on ties. `balance`
+        as in `Sampling`; without one it stays as it is in the memory.
 
         Raises:
             VocabularyError: the text holds characters the model has never seen.
-            SettingError: `count` is less than 1.
+            SettingError: `count` is less than 1, or a balance other than 0 for a model without an
+                n-gram.
         """
         if count < 1:
             raise SettingError(f"count is {count}; expected 1 or more")
         ids = self.vocabulary.encode(text)
-        nats = predict_ids(self.step, ids, self._known(memory))
+        known = self._known(memory)
+        if balance is not None:
+            start = known or Memory(self.step.initial_state())
+            known = replace(start, state=balanced(start.state, balance))
+        nats = predict_ids(self.step, ids, known)
         if self.endless or not (len(ids) or memory):
             nats[BOUNDARY_ID] = np.inf  # text never ends, and an empty name is no name
             nats += np.log(np.exp(-nats).sum())

@@ -1,21 +1,34 @@
-// The chat: draws `props.value`, a list of turns {id, name, title, kind, message, reply, seed,
-// temperature, writing}, and nothing else. Letters are put in as text, never as markup.
+// The chat: draws `props.value`, a list of turns {id, name, title, kind, message, reply, settings,
+// sure, writing}, and nothing else. Letters are put in as text, never as markup.
 //
 // The server sends a reply in a few pieces, as fast as it can; here its letters appear one after
 // another, so that it can be read while it grows. What is shown is what the model remembers:
 // Stop cuts the turn to the letters shown, and the server reads its memory off that.
-const CATCH_UP = 40; // frames in which most of what is waiting appears
+const CATCH_UP = 150; // milliseconds in which most of what is waiting appears
+const PACE = 0.1; // letters a millisecond besides: 600 that come at once take 0.6 seconds
+const MAX_PREFIX = 500; // letters of a beginning that the page takes
 const NEAR = 80; // pixels from the end within which the chat scrolls along
 
 const chat = element.querySelector(".chat");
 const log = make("div", "log");
 const empty = make("p", "empty");
 const memory = make("div", "memory");
-const remembered = make("span");
+const remembered = make("span", "remembered");
 const clear = make("button");
 clear.type = "button";
-memory.append(remembered, clear);
-chat.append(log, memory);
+const shows = make("label", "shows");
+const shown = make("input");
+shown.type = "checkbox";
+shown.id = "confidence";
+shown.checked = strip.isOn;
+const showsWords = make("span");
+const scale = make("span", "scale");
+scale.ariaHidden = "true";
+const [surely, unsurely] = [make("span"), make("span")];
+scale.append(surely, ...[0, 1, 2, 3, 4].map((doubt) => make("i", `doubt-${doubt}`)), unsurely);
+shows.append(shown, showsWords);
+memory.append(remembered, shows, scale, clear);
+chat.append(log, panel, memory);
 const failed = make("p", "failed");
 failed.setAttribute("role", "alert");
 log.setAttribute("role", "log");
@@ -26,6 +39,7 @@ let drawn = []; // one entry a turn: its elements and how many letters are shown
 let frozen = null; // after Stop or Forget: what stands, whatever still arrives
 let waiting = null; // a message sent and not yet answered
 let frame = 0;
+let ticked = 0; // when letters appeared last
 let live = false; // whether a reply was asked for and has not been shown to its end
 
 function make(tag, className = "") {
@@ -39,7 +53,7 @@ function turns() {
 }
 
 function keyOf(turn) {
-  return `${turn.id} ${turn.name} ${turn.seed}`;
+  return JSON.stringify([turn.id, turn.name, turn.message, turn.settings]);
 }
 
 // ---- one turn -------------------------------------------------------------------------------
@@ -54,20 +68,33 @@ function build(turn) {
   const reply = make(asNames ? "ol" : "p", "reply");
   const given = make("span", "given");
   const own = make("span", "own");
+  const heard = make("span", "heard unseen");
   if (!asNames) {
     given.textContent = turn.message;
-    reply.append(given, own);
+    given.hidden = turn.message === "\n"; // a new line that nobody typed
+    reply.append(given, own, heard);
   }
   const about = make("footer");
   const facts = make("span", "facts");
-  const copy = make("button", "copy");
-  const again = make("button", "again");
-  copy.type = again.type = "button";
-  about.append(facts, copy, again);
+  const sure = make("span", "sure");
+  sure.setAttribute("role", "slider");
+  sure.setAttribute("aria-controls", panel.id);
+  sure.tabIndex = 0;
+  const [copy, link, again] = ["copy", "link", "again"].map((name) => make("button", name));
+  copy.type = link.type = again.type = "button";
+  about.append(facts, sure, copy, link, again);
   root.append(you, reply, about);
-  const entry = { key: keyOf(turn), turn, root, who, bubble, reply, own, facts, copy, again };
-  Object.assign(entry, { asNames, shown: 0 });
-  copy.addEventListener("click", () => copyTurn(entry));
+  const entry = { key: keyOf(turn), turn, root, who, bubble, reply, own, heard, facts, sure };
+  Object.assign(entry, { copy, link, again, asNames, shown: 0 });
+  sure.addEventListener("keydown", (event) => steer(event, entry));
+  reply.addEventListener("click", (event) => {
+    const cell = event.target.closest(".cell");
+    if (cell && String(getSelection()) === "") point(entry, cell, true);
+  });
+  copy.addEventListener("click", () => {
+    copyText((entry.asNames ? "" : turn.message) + entry.turn.reply, copy, "chat.copied");
+  });
+  link.addEventListener("click", () => copyLink(entry));
   again.addEventListener("click", () => trigger("retry"));
   label(entry);
   return entry;
@@ -77,44 +104,67 @@ function label(entry) {
   const { turn } = entry;
   const goesOn = turn.kind === "text" && entry.follows;
   entry.who.textContent = `${charmodels.say("chat.you")}: `;
+  const unsaid = { "": goesOn ? "chat.goon" : "chat.nothing", "\n": "chat.newline" };
+  entry.bubble.classList.toggle("nothing", turn.message in unsaid);
   entry.bubble.textContent =
-    turn.message || charmodels.say(goesOn ? "chat.goon" : "chat.nothing");
+    turn.message in unsaid ? charmodels.say(unsaid[turn.message]) : turn.message;
   const facts = [
     turn.title[charmodels.language],
-    charmodels.say("chat.seed", { seed: turn.seed }),
-    charmodels.say("chat.temperature", { value: charmodels.number(turn.temperature, 2) }),
+    charmodels.say("chat.seed", { seed: turn.settings.seed }),
+    charmodels.say("chat.temperature", { value: charmodels.number(turn.settings.temperature, 2) }),
   ];
   if (turn.stopped) facts.push(charmodels.say("chat.stopped"));
   entry.facts.textContent = facts.join(" · ");
   entry.copy.textContent = charmodels.say("chat.copy");
+  entry.link.textContent = charmodels.say("chat.link");
   entry.again.textContent = charmodels.say("chat.again");
+  figure(entry);
 }
 
 function letters(entry) {
   const text = entry.turn.reply.slice(0, entry.shown);
+  const pairs = strip.isOn ? pairsOf(entry.turn.sure ?? "") : [];
   if (!entry.asNames) {
-    if (entry.own.textContent !== text) entry.own.textContent = text;
+    fill(entry, entry.own, entry.heard, text, pairs.slice(0, [...text].length));
     return;
   }
   const lines = text ? text.split("\n") : [];
+  const given = entry.turn.message.length;
+  let start = 0; // of the line among the pairs
   lines.forEach((line, row) => {
     let item = entry.reply.children[row];
     if (!item) {
       item = make("li");
-      item.append(make("span", "given"), make("span", "own"));
+      item.append(make("span", "given"), make("span", "own"), make("span", "heard unseen"));
       entry.reply.append(item);
     }
-    const given = line.slice(0, entry.turn.message.length);
-    const own = line.slice(entry.turn.message.length);
-    if (item.children[0].textContent !== given) item.children[0].textContent = given;
-    if (item.children[1].textContent !== own) item.children[1].textContent = own;
+    const [before, own, heard] = item.children;
+    const first = line.slice(0, given);
+    if (before.textContent !== first) before.textContent = first;
+    const end = start + [...line].length;
+    const over = row < lines.length - 1 || entry.shown >= entry.turn.reply.length;
+    const written = pairs.slice(start + [...first].length, over ? end + 1 : end);
+    fill(entry, own, heard, line.slice(given), written);
+    start = end + 1;
   });
   while (entry.reply.children.length > lines.length) entry.reply.lastChild.remove();
 }
 
-async function copyTurn(entry) {
-  const { turn } = entry;
-  const text = (entry.asNames ? "" : turn.message) + turn.reply;
+// Coloured letters are for the eye, one element each; a screen reader gets the text beside them.
+function fill(entry, own, heard, text, pairs) {
+  if (!pairs.length) {
+    if (own.textContent !== text || own.children.length) own.textContent = text;
+    own.removeAttribute("aria-hidden");
+    heard.textContent = "";
+    return;
+  }
+  if (own.firstChild?.nodeType === Node.TEXT_NODE) own.textContent = "";
+  own.setAttribute("aria-hidden", "true");
+  colour(own, [...text], pairs);
+  if (entry.shown >= entry.turn.reply.length) heard.textContent = text;
+}
+
+async function copyText(text, button, done) {
   try {
     await navigator.clipboard.writeText(text);
   } catch {
@@ -124,10 +174,33 @@ async function copyTurn(entry) {
     area.select();
     document.execCommand("copy");
     area.remove();
-    entry.copy.focus();
+    button.focus();
   }
-  entry.copy.textContent = charmodels.say("chat.copied");
-  setTimeout(() => label(entry), 1500);
+  button.textContent = charmodels.say(done);
+  setTimeout(() => drawn.forEach(label), 1500);
+}
+
+// What the model had read in this chat before a turn; nothing where another one spoke last.
+function saidBefore(entry) {
+  let said = "";
+  if (entry.turn.kind !== "text") return said;
+  for (let i = drawn.indexOf(entry) - 1; drawn[i]?.turn.name === entry.turn.name; i--) {
+    said = drawn[i].turn.message + drawn[i].turn.reply + said;
+  }
+  return said;
+}
+
+// A link that writes this reply again, whatever was said before it included if that fits.
+function copyLink(entry) {
+  const { name, kind, message, settings } = entry.turn;
+  const said = saidBefore(entry) + message;
+  const fits = [...said].length <= MAX_PREFIX;
+  const { temperature, seed, max_chars, count, balance } = settings;
+  const keys = { model: name, prefix: fits ? said : message, temperature, seed, max_chars };
+  if (kind === "names") keys.count = count;
+  if (balance) keys.balance = balance;
+  const address = `${location.href.split("#")[0]}#write?${new URLSearchParams(keys)}`;
+  copyText(address, entry.link, fits ? "chat.linked" : "chat.linked.bare");
 }
 
 // ---- the whole chat -------------------------------------------------------------------------
@@ -153,6 +226,7 @@ function draw() {
     entry.turn = turn;
     entry.shown = Math.min(entry.shown, turn.reply.length);
     letters(entry);
+    if (!entry.sure.textContent) figure(entry);
   });
   drawn.splice(list.length).forEach((old) => old.root.remove());
   if (waiting && list.at(-1)?.writing) settle();
@@ -164,7 +238,12 @@ function draw() {
   });
   furnish();
   if (near) log.scrollTop = log.scrollHeight;
-  if (live && !frame) frame = requestAnimationFrame(tick);
+  if (live && !frame) start();
+}
+
+function start() {
+  ticked = performance.now();
+  frame = requestAnimationFrame(tick);
 }
 
 function furnish() {
@@ -189,11 +268,14 @@ function furnish() {
     : count && list.at(-1).kind === "text"
       ? charmodels.say("chat.memory", { count: charmodels.number(count) })
       : charmodels.say("chat.memory.none");
+  showsWords.textContent = charmodels.say("chat.confidence");
+  surely.textContent = charmodels.say("chat.surely");
+  unsurely.textContent = charmodels.say("chat.unsurely");
   clear.textContent = charmodels.say(remembers ? "forget" : "clear");
   clear.disabled = !list.length && !waiting;
 }
 
-function tick() {
+function tick(now) {
   frame = 0;
   const entry = drawn.at(-1);
   if (!live || !entry || waiting) return;
@@ -201,8 +283,11 @@ function tick() {
   const backlog = turn.reply.length - entry.shown;
   if (backlog > 0) {
     const near = log.scrollHeight - log.scrollTop - log.clientHeight < NEAR;
-    const step = calm.matches || document.hidden ? backlog : Math.ceil(backlog / CATCH_UP) + 1;
-    entry.shown = Math.min(turn.reply.length, entry.shown + step);
+    const passed = Math.max(1, now - ticked);
+    const step = backlog * (1 - Math.exp(-passed / CATCH_UP)) + PACE * passed;
+    const all = calm.matches || document.hidden;
+    entry.shown = all ? turn.reply.length : Math.min(turn.reply.length, entry.shown + Math.ceil(step));
+    ticked = now;
     const code = turn.reply.charCodeAt(entry.shown - 1);
     if (code >= 0xd800 && code < 0xdc00) entry.shown += 1; // never half a character
     letters(entry);
@@ -234,6 +319,7 @@ function finish() {
   if (entry) {
     entry.shown = entry.turn.reply.length;
     letters(entry);
+    figure(entry);
   }
   furnish();
   if (near) log.scrollTop = log.scrollHeight; // the buttons under the reply have appeared
@@ -245,9 +331,14 @@ function keep(list) {
 }
 
 charmodels.view = {
+  asked: () => strip.asked,
+  told: () => strip.told,
+  placed,
+
   // A message was sent: show it at once.
   begin(message, again) {
     finish();
+    shut();
     failed.remove();
     frozen = null;
     settle();
@@ -299,7 +390,8 @@ charmodels.view = {
       keep(turns());
     } else {
       const reply = entry.turn.reply.slice(0, entry.shown);
-      const cut = { ...entry.turn, reply, writing: false, stopped: true };
+      const sure = (entry.turn.sure ?? "").slice(0, 2 * [...reply].length);
+      const cut = { ...entry.turn, reply, sure, writing: false, stopped: true };
       keep([...turns().slice(0, -1), cut]);
       setLive(false);
       entry.turn = cut;
@@ -313,6 +405,7 @@ clear.addEventListener("click", () => {
   if (live) document.querySelector("#stop")?.click();
   settle();
   setLive(false);
+  shut();
   keep([]);
   draw();
   document.querySelector("#message textarea")?.focus();
@@ -322,10 +415,30 @@ document.addEventListener("keydown", (event) => {
   if (event.key === "Escape" && live) document.querySelector("#stop")?.click();
 });
 
+shown.addEventListener("change", () => {
+  strip.isOn = shown.checked;
+  try {
+    localStorage.setItem(SHOWN, strip.isOn ? "on" : "off");
+  } catch {
+    // as above
+  }
+  shut();
+  chat.classList.toggle("plain", !strip.isOn);
+  drawn.forEach((entry) => {
+    letters(entry);
+    figure(entry);
+  });
+});
+chat.classList.toggle("plain", !strip.isOn);
+
 watch("value", draw);
 window.addEventListener("charmodels:language", () => {
   drawn.forEach(label);
   furnish();
+  drawPlace();
+});
+window.addEventListener("charmodels:link", () => {
+  if (charmodels.link.tab === "write") trigger("restore");
 });
 window.addEventListener("charmodels:kind", furnish);
 draw();

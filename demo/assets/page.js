@@ -1,6 +1,7 @@
 // What the whole page shares: its language, its words, and whether a reply is being written.
 window.charmodels = (() => {
   const KEY = "charmodels.language";
+  const LONGEST = 10_000; // letters of an address that are read; a full beginning takes 6,000
   const root = document.documentElement;
   const words = window.charmodelsWords;
 
@@ -23,6 +24,7 @@ window.charmodels = (() => {
     language: preferred(),
     kind: "names",
     picked: "",
+    link: { tab: "", settings: {} }, // what the address asks for, #tab?key=value&...
     view: null, // chat.js puts its own here
     learn: null, // and learn.js
     train: null, // and train.js
@@ -70,9 +72,9 @@ window.charmodels = (() => {
     // leaves unnamed or names in English.
     ready() {
       page.setLanguage(page.language);
-      const tab = location.hash.slice(1);
-      if (!root.classList.contains("ready") && tab) page.open(tab);
+      const isFirst = !root.classList.contains("ready");
       root.classList.add("ready");
+      if (isFirst) page.follow();
       document.getElementById("tab-write").setAttribute("aria-labelledby", "tab-write-button");
       for (const group of document.querySelectorAll("#model, #language")) {
         const label = group.querySelector("[data-testid=block-info]");
@@ -95,6 +97,23 @@ window.charmodels = (() => {
     write(name) {
       page.open("write");
       document.querySelector(`#model input[value="${CSS.escape(name)}"]`)?.click();
+    },
+
+    // Open what the address names, and tell its tab of the settings.
+    follow() {
+      const { hash } = location;
+      const [tab, ...rest] = hash.slice(1, LONGEST).split("?");
+      const settings = Object.fromEntries(new URLSearchParams(rest.join("?")));
+      page.link = { tab, settings };
+      page.open(tab);
+      if (!rest.length) return;
+      history.replaceState(null, "", hash); // to open a tab has shortened it
+      window.dispatchEvent(new Event("charmodels:link"));
+    },
+
+    // A link's settings stand on the page: `told.ready` says that they are those of a reply.
+    restored(told) {
+      if (told?.ready) document.getElementById("send").click();
     },
 
     setWriting(writing) {
@@ -134,5 +153,6 @@ window.charmodels = (() => {
     const tab = event.target.closest("[role=tab]")?.dataset.tabId;
     if (tab) history.replaceState(null, "", `#${tab}`); // so that a link can name the tab
   });
+  window.addEventListener("hashchange", page.follow);
   return page;
 })();

@@ -16,14 +16,11 @@ from charmodels.runtime import CharModelError
 from demo import chat
 from demo.look import TEMPERATURES, look
 from demo.pages.page import Page
-from demo.pages.write import WRITERS
+from demo.pages.write import LOOKERS, WRITERS
 from demo.shelf import Shelf, Speaker, find_speaker
 from demo.words import language_of
 
 _ASSETS = Path(__file__).parent.parent / "assets"
-
-LOOKERS = 4
-"""Texts looked at at once, by visitors and by programs; each takes some milliseconds."""
 
 _NAMES, _MORE = 3, 120
 """Names written for a beginning, or characters of text."""

@@ -5,6 +5,7 @@ draws; it comes with every turn, and what it shows is what the model remembers (
 """
 
 import html
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -14,7 +15,9 @@ import gradio as gr
 
 from charmodels.runtime import CharModelError
 from demo import chat
+from demo.link import read_link
 from demo.pages.page import Page
+from demo.place import voices
 from demo.shelf import Shelf, Speaker, find_speaker
 from demo.words import Language, language_of, say
 
@@ -22,6 +25,11 @@ _ASSETS = Path(__file__).parent.parent / "assets"
 
 WRITERS = 4
 """Replies written at once; the others wait. More only makes everybody wait longer."""
+
+_SURE = re.compile(r"(?:\d\d|--)*", re.ASCII)
+
+LOOKERS = 4
+"""Texts looked at at once, by visitors and by programs; each takes some milliseconds."""
 
 _MAX_TURNS = 100
 """Turns of a chat that are kept; older ones scroll away."""
@@ -37,8 +45,9 @@ class Turn:
     kind: str
     message: str
     reply: str
-    seed: int
-    temperature: float
+    settings: chat.Settings
+    sure: str = ""
+    """Two digits a character of the reply, as in `chat.Reply`."""
     writing: bool = False
 
 
@@ -57,16 +66,24 @@ def build_write(speakers: Shelf, language: gr.Radio) -> Page:
                 [],
                 elem_id="chat",
                 html_template='<div class="chat"></div>',
-                js_on_load=(_ASSETS / "chat.js").read_text(encoding="utf-8"),
+                js_on_load=_script("strip.js", "chat.js"),
                 apply_default_css=False,
             )
             beginnings = gr.HTML(
                 _beginnings(first),
                 elem_id="beginnings",
                 html_template='<div class="beginnings"></div>',
-                js_on_load=(_ASSETS / "beginnings.js").read_text(encoding="utf-8"),
+                js_on_load=_script("beginnings.js"),
                 apply_default_css=False,
             )
+            place = gr.HTML(
+                None,
+                elem_id="place",
+                html_template="<div></div>",
+                js_on_load="watch('value', () => charmodels.view.placed(props.value))",
+                apply_default_css=False,
+            )
+            link = gr.HTML(None, elem_id="link", html_template="<div></div>", js_on_load="")
             notice = gr.HTML("", elem_id="notice", apply_default_css=False)
             with gr.Row(elem_id="composer"):
                 message = gr.Textbox(
@@ -146,17 +163,62 @@ def build_write(speakers: Shelf, language: gr.Radio) -> Page:
         kept: tuple[chat.Kept, ...],
         message: object,
         name: object,
-        *others: object,
+        temperature: object,
+        length: object,
+        count: object,
+        seed: object,
+        balance: object,
+        language: object,
     ) -> Iterator[list[Any]]:
         """Write the last turn anew, from the memory before it."""
         before = _turns(turns, shelf)
         if not before:
             return
         last = before[-1]
+        if _repeats(shelf[last.name], last, temperature, length, count, seed, balance):
+            seed = ""  # the same settings would write the same reply
+        settings = (temperature, length, count, seed, balance, language)
         for transcript, kept_, _, notice in reply(
-            [asdict(turn) for turn in before[:-1]], kept, last.message, last.name, *others
+            [asdict(turn) for turn in before[:-1]], kept, last.message, last.name, *settings
         ):
             yield [transcript, kept_, gr.skip(), notice]
+
+    def placed(asked: object, kept: tuple[chat.Kept, ...]) -> dict[str, Any]:
+        """What stands at a place of a reply that a browser pointed at."""
+        asked = asked if isinstance(asked, dict) else {}
+        told: dict[str, Any] = {"id": asked.get("id"), "refused": "", "voices": []}
+        try:
+            speaker = find_speaker(shelf, asked.get("model"))
+            heard = voices(
+                speaker.model, speaker.name, asked.get("before"), asked.get("balance"), kept
+            )
+        except CharModelError as error:
+            return told | {"refused": chat.told(error, language_of(asked.get("language")))}
+        return told | {"voices": [asdict(voice) for voice in heard]}
+
+    def restored(asked: object, language: object) -> list[Any]:
+        """The settings that a link names, in their places."""
+        spoken = language_of(language)
+        read = read_link(shelf, asked)
+        settings = read.settings
+        card, beginnings, message, warmth, heard, length, count, _ = _chosen(
+            shelf, read.speaker.name, spoken
+        )
+        refused = "".join(_refused(error, spoken) for error in read.refused)
+        return [
+            gr.update(value=read.speaker.name),
+            card,
+            beginnings,
+            {**message, "value": read.prefix},
+            {**warmth, "value": settings.temperature},
+            {**heard, "value": settings.balance},
+            {**length, "value": settings.max_chars},
+            {**count, "value": settings.count},
+            "" if settings.seed == chat.RANDOM_SEED else str(settings.seed),
+            refused,
+            # A seed repeats a reply, so it is written at once; without one nothing is to be shown.
+            {"ready": not refused and settings.seed != chat.RANDOM_SEED},
+        ]
 
     writing: dict[str, Any] = {
         "inputs": typed,
@@ -183,7 +245,27 @@ def build_write(speakers: Shelf, language: gr.Radio) -> Page:
         cancels=[sent, picked, redone],
         api_visibility="private",
     )
-    model.change(
+    transcript.place(
+        placed,
+        [place, kept],
+        place,
+        js="(place, kept) => [charmodels.view.asked(), kept]",
+        concurrency_limit=LOOKERS,
+        concurrency_id="look",
+        show_progress="hidden",
+        trigger_mode="always_last",
+        api_visibility="private",
+    )
+    transcript.restore(
+        restored,
+        [link, language],
+        [model, card, beginnings, message, temperature, balance, length, count, seed, notice, link],
+        js="(link, language) => [charmodels.link.settings, language]",
+        queue=False,
+        show_progress="hidden",
+        api_visibility="private",
+    ).then(None, link, js="(told) => charmodels.restored(told)", api_visibility="private")
+    model.input(
         lambda name, language: _chosen(shelf, name, language_of(language)),
         [model, language],
         [card, beginnings, message, temperature, balance, length, count, notice],
@@ -215,6 +297,23 @@ def build_write(speakers: Shelf, language: gr.Radio) -> Page:
     return Page([*relabelled, card, beginnings, message, length], words, [model])
 
 
+def _repeats(speaker: Speaker, last: Turn, *typed: object) -> bool:
+    """Whether these settings are those the turn was written with."""
+    temperature, length, count, seed, balance = typed
+    try:
+        settings = chat.check_settings(
+            speaker.model, temperature, length, count, _seed(seed), balance
+        )
+    except CharModelError:
+        return False  # to be refused in words
+    return settings == last.settings
+
+
+def _script(*names: str) -> str:
+    """The scripts of one component, in one scope."""
+    return "\n".join((_ASSETS / name).read_text(encoding="utf-8") for name in names)
+
+
 def _write(
     speaker: Speaker,
     turns: list[Turn],
@@ -225,6 +324,7 @@ def _write(
     """The transcript with one more turn, growing."""
     settings = replace(settings, seed=chat.choose_seed(settings.seed))
     said = _said(turns, speaker.name)
+    message = message or ("" if said else chat.opening(speaker.model))
     memory = None
     if speaker.model.endless:
         memory = chat.recall(speaker.model, speaker.name, said, kept)
@@ -235,14 +335,13 @@ def _write(
         kind=speaker.model.bundle.kind,
         message=message,
         reply="",
-        seed=settings.seed,
-        temperature=settings.temperature,
+        settings=settings,
         writing=True,
     )
     before = [asdict(earlier) for earlier in turns[1 - _MAX_TURNS :]]
     emptied: Any = ""
     for reply in chat.write(speaker.model, message, settings, memory):
-        turn = replace(turn, reply=reply.text, writing=not reply.done)
+        turn = replace(turn, reply=reply.text, sure=reply.sure, writing=not reply.done)
         remembered: Any = gr.skip()
         if reply.memory is not None:
             after = chat.Kept(speaker.name, said + message + reply.text, reply.memory)
@@ -272,7 +371,6 @@ def _turns(value: object, shelf: dict[str, Speaker]) -> list[Turn]:
         texts = [item.get("message"), item.get("reply")]
         if not all(isinstance(text, str) and len(text) <= chat.MAX_SAID for text in texts):
             continue
-        number, warmth = item.get("seed"), item.get("temperature")
         turns.append(
             Turn(
                 id=len(turns) + 1 if not turns else turns[-1].id + 1,
@@ -281,11 +379,29 @@ def _turns(value: object, shelf: dict[str, Speaker]) -> list[Turn]:
                 kind=speaker.model.bundle.kind,
                 message=str(item["message"]),
                 reply=str(item["reply"]),
-                seed=number if isinstance(number, int) else 0,
-                temperature=float(warmth) if isinstance(warmth, int | float) else 0.0,
+                settings=_settings(speaker, item.get("settings")),
+                sure=_sure(item),
             )
         )
     return turns
+
+
+def _settings(speaker: Speaker, value: object) -> chat.Settings:
+    """A turn's settings as a browser sent them; the model's own if they are none of ours."""
+    given = value if isinstance(value, dict) else {}
+    names = ("temperature", "max_chars", "count", "seed", "balance")
+    try:
+        return chat.check_settings(speaker.model, *(given.get(name) for name in names))
+    except CharModelError:
+        return chat.check_settings(speaker.model, None, None)
+
+
+def _sure(item: dict[str, Any]) -> str:
+    """How sure the model was of a turn's reply; "" if that does not belong to it."""
+    sure = item.get("sure")
+    if not isinstance(sure, str) or len(sure) // 2 - len(item["reply"]) not in (0, 1):
+        return ""
+    return sure if _SURE.fullmatch(sure) else ""
 
 
 def _titles(speaker: Speaker) -> dict[str, str]:

@@ -55,11 +55,18 @@ WRITE: Words = {
     },
     "chat.you": {"es": "Tú", "en": "You"},
     "chat.nothing": {"es": "sin comienzo", "en": "no beginning"},
+    "chat.newline": {"es": "en una línea nueva", "en": "on a new line"},
     "chat.goon": {"es": "sigue", "en": "go on"},
     "chat.seed": {"es": "semilla {seed}", "en": "seed {seed}"},
     "chat.temperature": {"es": "temperatura {value}", "en": "temperature {value}"},
     "chat.copy": {"es": "Copiar", "en": "Copy"},
     "chat.copied": {"es": "Copiado", "en": "Copied"},
+    "chat.link": {"es": "Enlace", "en": "Link"},
+    "chat.linked": {"es": "Enlace copiado", "en": "Link copied"},
+    "chat.linked.bare": {
+        "es": "Enlace copiado, sin lo dicho antes",
+        "en": "Link copied, without what was said before",
+    },
     "chat.again": {"es": "Otra vez", "en": "Again"},
     "chat.stopped": {"es": "parado", "en": "stopped"},
     "chat.memory": {
@@ -67,6 +74,31 @@ WRITE: Words = {
         "en": "Remembers {count} characters of this chat.",
     },
     "chat.memory.none": {"es": "Su memoria está vacía.", "en": "Its memory is empty."},
+    # How sure the model was.
+    "chat.confidence": {"es": "Mostrar la confianza", "en": "Show confidence"},
+    "chat.surely": {"es": "seguro", "en": "sure"},
+    "chat.unsurely": {"es": "dudoso", "en": "unsure"},
+    "chat.sure": {
+        "es": "{share} seguro · toca una letra",
+        "en": "{share} sure · tap a letter",
+    },
+    "chat.sure.label": {
+        "es": "Confianza letra a letra: flechas para moverte, Intro para ver qué esperaba",
+        "en": "Confidence letter by letter: arrows to move, Enter to see what it expected",
+    },
+    "chat.sure.spoken": {
+        "es": "De media dio {share} a cada carácter que escribió",
+        "en": "On average it gave {share} to each character it wrote",
+    },
+    "chat.place": {
+        "es": "Lo que el modelo esperaba aquí",
+        "en": "What the model expected here",
+    },
+    "chat.place.close": {"es": "Cerrar", "en": "Close"},
+    "chat.place.drawn": {"es": "se escribió con {value}", "en": "written at {value}"},
+    "chat.voice.model": {"es": "El modelo", "en": "The model"},
+    "chat.voice.network": {"es": "Solo la red", "en": "Network only"},
+    "chat.voice.ngram": {"es": "Solo n-grama", "en": "n-gram only"},
     "chat.failed": {
         "es": "No ha salido: hay demasiada gente o se ha cortado. Prueba otra vez.",
         "en": "That failed: too many visitors, or the connection broke. Try again.",
