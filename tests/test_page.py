@@ -396,8 +396,9 @@ class Visitor:
     def reply(self) -> str:
         """What the model wrote in the last turn, as shown; names are lines with their prefix."""
         last = self.tab.locator(".turn").last
+        parts = "([before, own]) => before.textContent + own.textContent"
         lines = last.locator("li").evaluate_all(
-            "items => items.map((item) => item.children[0].textContent + item.children[1].textContent)"
+            f"items => items.map((item) => [...item.children]).map({parts})"
         )
         return "\n".join(lines) if lines else str(last.locator(".own").text_content())
 

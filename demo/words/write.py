@@ -75,7 +75,7 @@ WRITE: Words = {
     },
     "chat.memory.none": {"es": "Su memoria está vacía.", "en": "Its memory is empty."},
     # How sure the model was.
-    "chat.confidence": {"es": "Mostrar la confianza", "en": "Show confidence"},
+    "chat.confidence": {"es": "Ver confianza", "en": "Show confidence"},
     "chat.surely": {"es": "seguro", "en": "sure"},
     "chat.unsurely": {"es": "dudoso", "en": "unsure"},
     "chat.sure": {
