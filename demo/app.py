@@ -61,7 +61,7 @@ def build_app(shelf: Shelf, workshop: Workshop | None = None) -> gr.Blocks:
                 container=False,
             )
         tabs, pages = [], []
-        with gr.Tabs(selected="write", elem_id="tabs"):
+        with gr.Tabs(selected="write", elem_id="tabs", overflow_behavior="wrap"):
             for name in names:
                 with gr.Tab(say("es", f"tab.{name}"), id=name, elem_id=f"tab-{name}") as tab:
                     of = (workshop,) if name == _TRAIN else (shelf, language)

@@ -39,6 +39,12 @@ SETTLED = """() => new Promise((resolve) => {
 })"""
 """Resolves when nothing on the page has changed for a while."""
 
+OPENED = """(name) => {
+  if (document.getElementById(`tab-${name}`)?.checkVisibility()) return true;
+  charmodels.open(name);
+  return false;
+}"""
+
 VIOLATIONS = """async () => {
   const { violations } = await axe.run(document, { resultTypes: ["violations"] });
   return violations.filter(({ impact }) => ["serious", "critical"].includes(impact)).flatMap(
@@ -82,8 +88,8 @@ UNREACHED = """(selector) => {
 }"""
 
 UNORDERED = """() => window.reached.slice(1)
-  .filter((node, i) =>
-    node.compareDocumentPosition(window.reached[i]) & Node.DOCUMENT_POSITION_FOLLOWING)
+  .filter((node, i) => node.tabIndex > 0
+    || node.compareDocumentPosition(window.reached[i]) & Node.DOCUMENT_POSITION_FOLLOWING)
   .map((node) => node.outerHTML.slice(0, 160))"""
 
 MOVING = """() => document.getAnimations()
@@ -134,17 +140,17 @@ def look(shown: Any, language: str, scheme: str, screen: str) -> None:
 
 def tabs(shown: Any) -> list[str]:
     """The names of the page's tabs."""
-    ids = "nodes => nodes.map((node) => node.id)"
-    found = shown.locator("#tabs .tabitem").evaluate_all(ids)
-    assert found, "the page shows no tab"
-    return [name.removeprefix("tab-") for name in found]
+    names = "nodes => [...new Set(nodes.map((node) => node.dataset.tabId).filter(Boolean))]"
+    found: list[str] = shown.locator("#tabs [role=tab]").evaluate_all(names)
+    assert len(found) > 1, f"the page shows no tabs but {found}"
+    return found
 
 
 def use(shown: Any, name: str) -> None:
     """Open a tab and press its first main button."""
-    shown.evaluate("name => charmodels.open(name)", name)
+    # Asked again until it is: Gradio makes the row of tabs anew when the language changes.
+    shown.wait_for_function(OPENED, arg=name, polling=300)
     panel = shown.locator(f"#tab-{name}")
-    panel.wait_for()
     shown.evaluate(SETTLED)
     button = panel.locator("button.primary:visible:enabled").first
     if button.count():
@@ -233,7 +239,7 @@ def test_a_control_out_of_reach_or_order_would_be_found(shown: Any, order: str) 
     planted = f"<p><button id=planted tabindex={order}>x</button></p>"
     shown.evaluate("html => document.body.insertAdjacentHTML('beforeend', html)", planted)
     try:
-        assert any("planted" in each or "skip" in each for each in unreached(shown))
+        assert any("planted" in each for each in unreached(shown))
     finally:
         shown.evaluate("document.getElementById('planted').parentElement.remove()")
 
