@@ -63,7 +63,7 @@ class Limits:
     """Bytes of the process's own memory."""
     spare_s: float = 120.0
     """Seconds of the processor beside the budget: starting, measuring, exporting."""
-    slowness: float = 3.0
+    slowness: float = 6.0
     """Seconds of the clock for each of the processor's, on a machine that does other things."""
     alone_s: float = 10.0
     """Seconds for which nobody asks how it goes."""

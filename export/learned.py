@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from charmodels.corpus.splitting import Split
 from charmodels.evaluation.measure import records_read
 from charmodels.runtime.errors import CharModelError
 from charmodels.runtime.membership import Membership
@@ -10,12 +11,18 @@ from charmodels.training.checkpoint import RunFacts
 from charmodels.training.train import reopen_corpus
 
 
-def learned(facts: RunFacts, trained: Model, report: Callable[[str], None]) -> Membership | None:
-    """The filter, and a line on what it tells; None and the reason where there can be none."""
+def learned(
+    facts: RunFacts, trained: Model, report: Callable[[str], None], split: Split | None = None
+) -> Membership | None:
+    """The filter, and a line on what it tells; None and the reason where there can be none.
+
+    Without its `split` the run's corpus is read again.
+    """
     if facts.kind == "text":
         return None
     try:
-        known = Membership.of(records_read(trained, reopen_corpus(facts)[1]), facts.vocabulary)
+        read = records_read(trained, split or reopen_corpus(facts)[1])
+        known = Membership.of(read, facts.vocabulary)
     except CharModelError as error:  # its corpus is gone, or changed, or too long
         report(f"no membership filter: {error}")
         return None

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import onnx
 
+from charmodels.corpus.splitting import Split
 from charmodels.evaluation.report import read_evaluation
 from charmodels.models import CharModel
 from charmodels.runtime.bundle import (
@@ -68,6 +69,7 @@ def export_run(
     weights: bool = True,
     ngram: bool = True,
     membership: bool = True,
+    split: Split | None = None,
     graphs: Sequence[str] | None = None,
     variants: Sequence[str] = (),
     report: Callable[[str], None] = print,
@@ -82,6 +84,7 @@ def export_run(
         ngram: weigh the run's n-gram with the network, where it has one; without it the bundle
             knows no record by heart that the network does not.
         membership: for names, add the filter that tells whether the run has read a name.
+        split: of the run's corpus, where that is in no file to be read again for the filter.
         graphs: which of GRAPHS to write; without, the step, and the prompt's where it is small.
         variants: smaller ones to write beside step.onnx, of `export.variants.VARIANTS`; those
             that stray too far from it on held-out text are refused, and the others written.
@@ -103,7 +106,7 @@ def export_run(
     text = held_out(facts, trained.step) if variants else None  # first: its corpus may be gone
     bundle = describe(facts, trained, model, evaluation)
     if membership:
-        bundle = replace(bundle, membership=learned(facts, trained, report))
+        bundle = replace(bundle, membership=learned(facts, trained, report, split))
     step_graph = build_step_graph(model, bundle)
     if expert:
         step_graph = build_hybrid_graph(step_graph, expert.ngram, expert.weights, bundle)

@@ -49,7 +49,7 @@ def measure_balance(model: Model, split: Split, known: Sequence[str]) -> dict[st
         }
         for balance, copied in zip(BALANCES, _copied(model, known), strict=True)
     ]
-    return {"along_balance": rows, **_given_away(model, split)}
+    return {"along_balance": rows, **measure_given_away(model, split)}
 
 
 def _some(records: Sequence[str], endless: bool) -> list[str]:
@@ -79,8 +79,8 @@ def _copied(model: Model, known: Sequence[str]) -> list[float]:
     return [sum(name in listed for name in names) / NAMES for names in drawn]
 
 
-def _given_away(model: Model, split: Split) -> dict[str, Any]:
-    """Names that can be read in the tables: of the list, and of those held out."""
+def measure_given_away(model: Model, split: Split) -> dict[str, float]:
+    """Shares of names that can be read in the tables: of the list, and of those held out."""
     if model.endless or not isinstance(model.step, Hybrid):
         return {}
     ngram, vocabulary = model.step.ngram, model.vocabulary
