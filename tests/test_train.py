@@ -265,7 +265,7 @@ def walk(tab: Any, lines: list[str], language: Language, name: str, folder: Path
     tab.locator("#send").click()
     tab.locator(".turn:not(.waiting) .reply li").nth(9).wait_for()
     tab.wait_for_selector("html:not(.writing)", state="attached")
-    written = tab.locator(".turn .reply li").all_inner_texts()
+    written = tab.locator(".turn .reply li .own").all_text_contents()
     tab.get_by_role("tab", name=say(language, "tab.learn")).click()
     tab.locator("#learn-model").select_option(name)
     tab.locator(".next .option").first.wait_for()
