@@ -15,6 +15,7 @@ import gradio as gr
 from demo.doors import add_doors
 from demo.guard import guard
 from demo.pages.learn import build_learn
+from demo.pages.names import build_names
 from demo.pages.page import Page
 from demo.pages.train import build_train
 from demo.pages.write import WRITERS, build_write
@@ -30,12 +31,13 @@ _TRAIN = "train"
 
 _TABS: dict[str, Callable[..., Page]] = {
     "write": build_write,
+    "names": build_names,
     _TRAIN: build_train,
     "learn": build_learn,
 }
 """In their order; a tab's name is its place in the address, its key in the words, its style."""
 
-_BROWSER = ("busy.", "chat.", "learn.", "train.", "title")
+_BROWSER = ("busy.", "chat.", "learn.", "names.", "train.", "title")
 """Families of words that the browser says itself."""
 
 _WAITING = 128
@@ -159,7 +161,11 @@ def _head() -> str:
     style = "".join((_ASSETS / f"{name}.css").read_text(encoding="utf-8") for name in styles)
     script = (_ASSETS / "page.js").read_text(encoding="utf-8")
     words = {key: sentence for key, sentence in WORDS.items() if key.startswith(_BROWSER)}
-    extra = ("beginning.empty", "beginning.empty.text", "clear", "forget", "model")
+    extra = (
+        *("beginning.empty", "beginning.empty.text", "clear", "forget", "model", "stop"),
+        *("settings", "temperature", "temperature.help", "balance", "balance.help"),
+        *("seed", "seed.help", "seed.empty"),
+    )
     words |= {key: WORDS[key] for key in extra}
     data = json.dumps(words, ensure_ascii=True).replace("<", "\\u003c")
     return (

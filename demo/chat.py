@@ -10,6 +10,7 @@ import random
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 from charmodels.runtime import (
     CharModelError,
@@ -45,9 +46,22 @@ MAX_SAID = 20_000
 _UNCHOSEN = "--"
 """Stands for the percent of a character that the model did not choose."""
 
+Piece = TypeVar("Piece", str, tuple[Any, ...])
+"""What is gathered: letters, or names."""
+
 RANDOM_SEED = -1
 _RANDOM_SEEDS = 1_000_000
 """Random seeds are drawn below this: short enough to be typed again."""
+
+
+_LABELS = {
+    "max_chars": "length.text",
+    "prefix": "message",
+    "shortest": "names.length",
+    "longest": "names.length",
+    **{name: f"names.{name}" for name in ("starts", "ends", "contains", "pattern", "novel")},
+}
+"""What the page calls a setting, where that is not the setting's own name."""
 
 
 class Refusal(SettingError):
@@ -57,13 +71,16 @@ class Refusal(SettingError):
         super().__init__(say("en", key, **values))
         self._key, self._values = key, values
 
+    @property
+    def setting(self) -> str:
+        """The setting it is about, if it is about one."""
+        return str(self._values.get("setting", ""))
+
     def said(self, language: Language) -> str:
         """The sentence for the page, where a setting is called by its label."""
         values = dict(self._values)
         if "setting" in values:
-            label = {"max_chars": "length.text", "prefix": "message"}
-            setting = str(values["setting"])
-            values["setting"] = say(language, label.get(setting, setting))
+            values["setting"] = say(language, _LABELS.get(self.setting, self.setting))
         return say(language, self._key, **values)
 
 
@@ -115,25 +132,26 @@ def told_in_all(error: CharModelError) -> dict[Language, str]:
     return {language: told(error, language) for language in LANGUAGES}
 
 
-def check_message(model: Model, message: object) -> str:
-    """The message as the model will read it (NFC).
+def check_message(model: Model, message: object, setting: str = "prefix") -> str:
+    """The message as the model will read it (NFC); `setting` is what it is called.
 
     Raises:
         Refusal: it is no text, too long, or holds characters the model has never seen.
     """
     if not isinstance(message, str):
-        raise Refusal("refusal.text", setting="prefix")
+        raise Refusal("refusal.text", setting=setting)
     message = normalise(message)
     if len(message) > MAX_MESSAGE:
-        raise Refusal("refusal.message", length=len(message), limit=MAX_MESSAGE)
+        raise Refusal("refusal.message", setting=setting, length=len(message), limit=MAX_MESSAGE)
     strangers = model.vocabulary.unknown(message)
     if not strangers:
         return message
     characters = ", ".join(_shown(character) for character in strangers[:8])
     hint = next((h for h in (message.lower(), message.title()) if _fits(model, message, h)), None)
     if hint is not None:
-        raise Refusal("refusal.unknown.hint", characters=characters, hint=hint)
-    raise Refusal("refusal.unknown", characters=characters, known=_ranges(model)[:120])
+        raise Refusal("refusal.unknown.hint", setting=setting, characters=characters, hint=hint)
+    known = _ranges(model)[:120]
+    raise Refusal("refusal.unknown", setting=setting, characters=characters, known=known)
 
 
 def check_settings(
@@ -154,9 +172,9 @@ def check_settings(
     length = default_length(model) if max_chars is None else max_chars
     return Settings(
         temperature=_number("temperature", warmth, 0, MAX_TEMPERATURE),
-        max_chars=_whole("max_chars", length, 1, MAX_CHARS[kind]),
-        count=_whole("count", 1 if count is None else count, 1, MAX_COUNT),
-        seed=_whole("seed", RANDOM_SEED if seed is None else seed, RANDOM_SEED, MAX_SEED),
+        max_chars=check_whole("max_chars", length, 1, MAX_CHARS[kind]),
+        count=check_whole("count", 1 if count is None else count, 1, MAX_COUNT),
+        seed=check_whole("seed", RANDOM_SEED if seed is None else seed, RANDOM_SEED, MAX_SEED),
         # The page's slider is hidden for a model without an n-gram, and keeps where it stood.
         balance=_number("balance", balance or 0.0, -1, 1) if model.has_ngram else 0.0,
     )
@@ -168,7 +186,9 @@ def predict(model: Model, window: object, count: object) -> list[Prediction]:
     Raises:
         Refusal: the window cannot be read, or the count is none.
     """
-    return model.predict(check_message(model, window), _whole("count", count, 1, MAX_PREDICTIONS))
+    return model.predict(
+        check_message(model, window), check_whole("count", count, 1, MAX_PREDICTIONS)
+    )
 
 
 def default_temperature(model: Model) -> float:
@@ -228,18 +248,19 @@ def write(
 
 
 def gather(
-    pieces: Iterable[str],
+    pieces: Iterable[Piece],
     every: float = GATHER_S,
     deadline: float = DEADLINE_S,
     clock: Callable[[], float] = time.monotonic,
-) -> Iterator[str]:
-    """The text so far: after the first piece, then every `every` seconds, then whole.
+) -> Iterator[Piece]:
+    """What there is so far: after the first piece, then every `every` seconds, then whole.
 
     Telling the page each character costs it more than the model needs to write it.
     """
-    start, told_at, told, text = clock(), None, 0, ""
+    start, told_at, told = clock(), None, 0
+    text: Piece | None = None
     for piece in pieces:
-        text += piece
+        text = piece if text is None else text + piece
         now = clock()
         if told_at is None or now - told_at >= every:
             told = len(text)
@@ -247,7 +268,7 @@ def gather(
             told_at = clock()
         if now - start >= deadline:
             break
-    if len(text) > told:
+    if text is not None and len(text) > told:
         yield text
 
 
@@ -337,7 +358,12 @@ def _number(setting: str, value: object, low: float, high: float) -> float:
     return float(value)
 
 
-def _whole(setting: str, value: object, low: int, high: int) -> int:
+def check_whole(setting: str, value: object, low: int, high: int) -> int:
+    """A whole number within its limits.
+
+    Raises:
+        Refusal: naming the setting, its value and its limits.
+    """
     number = _number(setting, value, low, high)
     if number != int(number):
         raise Refusal("refusal.whole", setting=setting, value=_brief(value))

@@ -11,7 +11,7 @@ import gradio as gr
 from gradio.events import api
 
 from charmodels.runtime import CharModelError
-from demo import chat
+from demo import chat, names
 from demo.look import COUNT
 from demo.pages.write import LOOKERS, WRITERS
 from demo.shelf import Shelf, find_speaker
@@ -53,6 +53,58 @@ class Doors:
                 if not reply.done:
                     yield echoed + reply.text
 
+    def names(
+        self,
+        model: str,
+        count: int = names.COUNT,
+        starts: str = "",
+        ends: str = "",
+        contains: str = "",
+        shortest: int = 1,
+        longest: int = names.MAX_CHARS,
+        pattern: str = "",
+        novel: bool = False,
+        temperature: float = 0.8,
+        seed: int = chat.RANDOM_SEED,
+    ) -> list[dict[str, str | None]]:
+        """Names that a names model invents, exactly as asked for.
+
+        Args:
+            model: a name from /models that writes names.
+            count: how many; up to 20.
+            starts: how each name starts.
+            ends: how each name ends.
+            contains: what each name contains.
+            shortest: characters of a name, at least.
+            longest: characters of a name, at most; up to 100.
+            pattern: a regular expression for the whole name, up to 100 characters; "" is any.
+            novel: only names that were not in the training list.
+            temperature: 0 is the likeliest character each time; up to 2.
+            seed: the same seed gives the same names; -1 is a random one.
+
+        Returns:
+            {name, standing} each. The standing is "known" for a name of the training list, "near"
+            for one edit from one, "new" for any other, and null where the model cannot tell.
+            Fewer than `count` where no more were found in time.
+        """
+        with _plainly():
+            writer = find_speaker(names.writers(self._shelf), model).model
+            wish = names.check_wish(
+                writer,
+                count=count,
+                starts=starts,
+                ends=ends,
+                contains=contains,
+                shortest=shortest,
+                longest=longest,
+                pattern=pattern,
+                novel=novel,
+                temperature=temperature,
+                seed=seed,
+            )
+            *_, written = names.write_names(writer, wish)
+            return [{"name": each.name, "standing": each.standing} for each in written]
+
     def predict(self, model: str, window: str = "", count: int = COUNT) -> list[tuple[str, float]]:
         """The likeliest next characters after a window of text, each with its probability.
 
@@ -74,7 +126,13 @@ def add_doors(speakers: Shelf) -> None:
     # Gradio's own script takes a door called predict for the page's first event: so it is.
     api(doors.predict, api_name="predict", concurrency_limit=LOOKERS, concurrency_id="look")
     api(doors.models, api_name="models", queue=False)
-    api(doors.stream, api_name="stream", concurrency_limit=WRITERS, concurrency_id="write")
+    for written in (doors.stream, doors.names):
+        api(
+            written,
+            api_name=written.__name__,
+            concurrency_limit=WRITERS,
+            concurrency_id="write",
+        )
 
 
 @contextmanager

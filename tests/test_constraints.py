@@ -271,6 +271,31 @@ def test_a_row_depends_on_seed_and_row_alone(names_model: Model, asked: Any) -> 
         assert "".join(stream) == many[row]
 
 
+@pytest.mark.parametrize("asked", [{}, {"ends": "a", "length": (3, 9)}])
+def test_rows_go_on_from_any_of_them(names_model: Model, asked: Any) -> None:
+    whole = names_model.generate(12, seed=3, **asked)
+    assert names_model.generate(5, seed=3, first=7, **asked) == whole[7:]
+    with pytest.raises(SettingError, match="first is -1"):
+        names_model.generate(1, first=-1, **asked)
+
+
+@pytest.mark.parametrize(
+    ("asked", "why", "place", "fitting"),
+    [
+        ({"pattern": "ab(c"}, "unreadable", 2, {}),
+        ({"pattern": "ab", "length": (3, 9)}, "impossible", 0, {}),
+        ({"pattern": "AB.*", "ends": "C"}, "impossible", 0, {"pattern": "ab.*", "ends": "c"}),
+        ({"pattern": "(a{40}){60}"}, "costly", 0, {}),
+    ],
+)
+def test_an_error_says_why_to_programs_too(
+    names_model: Model, asked: Any, why: str, place: int, fitting: dict[str, str]
+) -> None:
+    with pytest.raises(ConstraintError) as caught:
+        names_model.generate(1, **asked)
+    assert (caught.value.why, caught.value.place, caught.value.fitting) == (why, place, fitting)
+
+
 def test_a_stream_gives_new_characters_and_remembers(names_model: Model) -> None:
     (name,) = names_model.generate(1, prefix="an", seed=2, pattern="an[a-z]{4,8}")
     stream = names_model.stream("an", seed=2, pattern="an[a-z]{4,8}")
@@ -385,6 +410,7 @@ def test_where_all_are_known_it_ends_and_says_so(names_model: Model) -> None:
         model.generate(1, pattern="ana", novel=True)
     tried = int(re.findall(r"\d+", str(caught.value))[0])
     assert MAX_TRIES <= tried <= 2 * MAX_TRIES
+    assert caught.value.why == "known"
     (greedy,) = names_model.generate(1, temperature=0.0)
     with pytest.raises(ConstraintError, match="none of 1 names"):
         knowing(names_model, [greedy]).generate(1, temperature=0.0, novel=True)

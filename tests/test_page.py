@@ -180,12 +180,16 @@ def dependency(address: str, name: str) -> int:
     return int(next(d["id"] for d in config["dependencies"] if d["api_name"] == name))
 
 
-def test_the_three_doors_and_nothing_else_are_public(site: Site, client: Any) -> None:
+def test_the_doors_for_programs_and_nothing_else_are_public(site: Site, client: Any) -> None:
     info = httpx.get(f"{site.address}/gradio_api/info").json()
-    assert set(info["named_endpoints"]) == {"/models", "/stream", "/predict"}
+    assert set(info["named_endpoints"]) == {"/models", "/stream", "/names", "/predict"}
     assert not info["unnamed_endpoints"]
     for door, expected in {
         "/stream": ["model", "prefix", "temperature", "max_chars", "seed"],
+        "/names": [
+            *("model", "count", "starts", "ends", "contains", "shortest", "longest", "pattern"),
+            *("novel", "temperature", "seed"),
+        ],
         "/predict": ["model", "window", "count"],
     }.items():
         parameters = info["named_endpoints"][door]["parameters"]

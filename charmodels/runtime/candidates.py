@@ -60,6 +60,7 @@ def choose_rows(
     limit = guide.longest + 1 - guide.length if guide else max_chars
     first = CANDIDATES if guide and sampling.temperature > 0.0 else 1
     at_once = ROWS_AT_ONCE // first
+    blocks = _blocks(len(rows), at_once)
 
     def draw(keys: Keys) -> list[Written]:
         if not limit:
@@ -68,8 +69,8 @@ def choose_rows(
             write_rows(model, beginning, keys, sampling=sampling, max_chars=limit, guide=guide)
         )
 
-    for start in range(0, len(rows), at_once):
-        keys = row_keys(seed, rows[start : start + at_once])
+    for start, end in blocks:
+        keys = row_keys(seed, rows[start:end])
         found: dict[int, list[int]] = {}
         tried, tries = 0, first
         while len(found) < len(keys):
@@ -86,9 +87,18 @@ def choose_rows(
             if len(found) < len(keys) and (tried >= MAX_TRIES or sampling.temperature == 0.0):
                 raise ConstraintError(
                     f"none of {tried} names written was new: all stand in the training list; ask "
-                    "for less, for a higher temperature, or for names that need not be new"
+                    "for less, for a higher temperature, or for names that need not be new",
+                    "known",
                 )
         yield from (found[row] for row in range(len(keys)))
+
+
+def _blocks(count: int, at_once: int) -> Iterator[tuple[int, int]]:
+    """Rows that are chosen together, from and to: few at first, for whoever waits for a name."""
+    start, size = 0, min(2, at_once)
+    while start < count:
+        yield start, min(start + size, count)
+        start, size = start + size, min(2 * size, at_once)
 
 
 def _choose(candidates: Sequence[Written], uniform: float) -> list[int]:

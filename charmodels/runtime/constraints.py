@@ -22,6 +22,7 @@ MAX_TEXT = 100
 """Characters of a beginning, an end, or a text that names hold."""
 
 _ANYTHING = Repeat(ANY, 0, None)
+_TEXTS = ("starts", "ends", "contains", "pattern")
 
 
 class ConstraintSettings(TypedDict, total=False):
@@ -136,8 +137,15 @@ def guide_names(
         f"no name of at most {longest} characters can have {constraint}"
         + (f" and begin with {prefix!r}" if prefix else "")
         + (f": the model does not know {' '.join(map(repr, unknown[:10]))}" if unknown else "")
-        + (f"; it could have {fitting}" if fitting else "; ask for less, or for longer names")
+        + (f"; it could have {fitting}" if fitting else "; ask for less, or for longer names"),
+        fitting=_changed(constraint, fitting) if fitting else None,
     )
+
+
+def _changed(asked: Constraint, other: Constraint) -> dict[str, str]:
+    """The texts that differ, as they are in `other`."""
+    changed = ((name, getattr(other, name)) for name in _TEXTS)
+    return {name: text for name, text in changed if text != getattr(asked, name)}
 
 
 def _guide(

@@ -12,6 +12,9 @@ Every message says what was wrong, the value, what was expected and what to do n
 command lines print it as it is and exit with 1.
 """
 
+from collections.abc import Mapping
+from typing import Literal
+
 
 class CharModelError(Exception):
     """Anything a user can mend: its message is one line and says how."""
@@ -29,8 +32,27 @@ class SettingError(CharModelError, ValueError):
     """A temperature, limit or name outside its range."""
 
 
+Why = Literal["unreadable", "impossible", "costly", "known"]
+"""A pattern cannot be read, no name is like that, it takes too much, or all found were learned."""
+
+
 class ConstraintError(CharModelError, ValueError):
-    """A pattern or another wish about names that cannot be read, met or afforded."""
+    """A pattern or another wish about names that cannot be read, met or afforded.
+
+    For those who say it in words of their own: `why`; `place`, the character of the pattern, from
+    0, that cannot be read; and `fitting`, texts that can be met in the place of those asked.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        why: Why = "impossible",
+        *,
+        place: int = 0,
+        fitting: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.why, self.place, self.fitting = why, place, fitting or {}
 
 
 class RunError(CharModelError, ValueError):

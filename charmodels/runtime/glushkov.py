@@ -61,7 +61,7 @@ def build_glushkov(tree: Tree, symbols: tuple[str, ...]) -> Glushkov:
         ConstraintError: more than MAX_POSITIONS.
     """
     if _size(tree) >= MAX_POSITIONS:
-        raise ConstraintError(too_large())
+        raise ConstraintError(too_large(), "costly")
     builder = _Builder(symbols)
     whole = builder.build(tree)
     builder.link(1, whole.first)
@@ -194,7 +194,7 @@ def intersect(one: Glushkov, other: Glushkov) -> Glushkov:
                 after |= 1 << numbers[pair]
         follow.append(after)
         if len(pairs) > MAX_POSITIONS:
-            raise ConstraintError(too_large())
+            raise ConstraintError(too_large(), "costly")
     ends = (one.accepting >> a & other.accepting >> b & 1 for a, b in pairs)
     accepting = union(is_end << i for i, is_end in enumerate(ends))
     return Glushkov(tuple(reads), tuple(follow), accepting)

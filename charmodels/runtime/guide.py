@@ -204,7 +204,7 @@ class Guide:
     def _alive_below(self) -> list[Positions]:
         """`_alive` of the lengths at which no name may end yet."""
         if self._shortest * len(self._follow) > _MAX_LAYERS:
-            raise ConstraintError(too_large())
+            raise ConstraintError(too_large(), "costly")
         below: list[Positions] = []
         alive = self._alive(self._shortest)
         for _ in range(self._shortest):

@@ -163,9 +163,10 @@ class Model:
         prefix: str = "",
         max_chars: int | None = None,
         seed: int = 0,
+        first: int = 0,
         **settings: Unpack[NameSettings],
     ) -> list[str]:
-        """`count` whole strings, prefix included; string i depends only on (seed, i).
+        """`count` whole strings from `first` on, prefix included; string i depends on (seed, i).
 
         Names may be asked to start, end or contain (`starts`, `ends`, `contains`), to have a
         `length` in characters (least, most), to match a `pattern`, a regular expression, and to be
@@ -177,8 +178,10 @@ class Model:
             SettingError: a setting is outside its range.
             ConstraintError: no name can be as it must, or none was found that is new.
         """
-        rows = self.generate_each(count, prefix=prefix, max_chars=max_chars, seed=seed, **settings)
-        return list(rows)
+        each = self.generate_each(
+            count, prefix=prefix, max_chars=max_chars, seed=seed, first=first, **settings
+        )
+        return list(each)
 
     def generate_each(
         self,
@@ -187,15 +190,20 @@ class Model:
         prefix: str = "",
         max_chars: int | None = None,
         seed: int = 0,
+        first: int = 0,
         **settings: Unpack[NameSettings],
     ) -> Iterator[str]:
         """Like `generate`, one string after another, for counts that should not wait."""
         if not 0 <= count <= MAX_COUNT:
             raise SettingError(f"count is {count}; expected 0 to {MAX_COUNT:,}")
+        if not 0 <= first <= MAX_COUNT:
+            raise SettingError(f"first is {first}; expected 0 to {MAX_COUNT:,}")
         sampling, constraint = self._read(settings)
         beginning, limit = self.vocabulary.encode(prefix), self._limit(max_chars)
         if constraint.is_asked:
-            return self._choose(np.arange(count), constraint, sampling, prefix, limit, seed)
+            return self._choose(
+                np.arange(first, first + count), constraint, sampling, prefix, limit, seed
+            )
         rows = generate_ids(
             self.step,
             beginning,
@@ -203,6 +211,7 @@ class Model:
             sampling=sampling,
             max_chars=limit,
             seed=seed,
+            first=first,
             endless=self.endless,
         )
         start = self.vocabulary.decode(beginning)

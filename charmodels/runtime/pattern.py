@@ -167,7 +167,9 @@ class _Parser:
             return self._set()
         if self._next() == "\\":
             return self._escape(inside=False)
+        start = self._place
         if self._times() is not None:
+            self._place = start
             raise self._error("nothing to repeat; write \\ before a sign that is meant as itself")
         if self._next() in ("^", "$"):
             raise self._error("^ and $ may only stand at the beginning and at the end")
@@ -261,7 +263,8 @@ class _Parser:
         return is_next
 
     def _error(self, why: str) -> ConstraintError:
-        return ConstraintError(f"pattern {self._pattern!r}: {why} (at character {self._place + 1})")
+        message = f"pattern {self._pattern!r}: {why} (at character {self._place + 1})"
+        return ConstraintError(message, "unreadable", place=self._place)
 
 
 def _named_group(text: str) -> str:

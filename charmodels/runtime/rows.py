@@ -50,13 +50,14 @@ def generate_ids(
     sampling: Sampling,
     max_chars: int,
     seed: int,
+    first: int = 0,
     endless: bool = False,
 ) -> Iterator[list[int]]:
-    """Yield `count` rows of new ids, in order; row i is what `Stream` gives for (seed, row=i)."""
+    """Yield `count` rows of new ids from row `first` on; row i is `Stream`'s of (seed, row=i)."""
     if not count or not max_chars:
         yield from ([] for _ in range(count))
         return
-    keys = row_keys(seed, np.arange(count))
+    keys = row_keys(seed, np.arange(first, first + count))
     written = write_rows(
         model, beginning, keys, sampling=sampling, max_chars=max_chars, endless=endless
     )

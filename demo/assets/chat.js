@@ -165,17 +165,7 @@ function fill(entry, own, heard, text, pairs) {
 }
 
 async function copyText(text, button, done) {
-  try {
-    await navigator.clipboard.writeText(text);
-  } catch {
-    const area = make("textarea"); // pages without https have no clipboard of their own
-    area.value = text;
-    document.body.append(area);
-    area.select();
-    document.execCommand("copy");
-    area.remove();
-    button.focus();
-  }
+  await charmodels.copy(text);
   button.textContent = charmodels.say(done);
   setTimeout(() => drawn.forEach(label), 1500);
 }

@@ -26,6 +26,7 @@ window.charmodels = (() => {
     picked: "",
     link: { tab: "", settings: {} }, // what the address asks for, #tab?key=value&...
     view: null, // chat.js puts its own here
+    names: null, // and names.js
     learn: null, // and learn.js
     train: null, // and train.js
 
@@ -114,6 +115,21 @@ window.charmodels = (() => {
     // A link's settings stand on the page: `told.ready` says that they are those of a reply.
     restored(told) {
       if (told?.ready) document.getElementById("send").click();
+    },
+
+    async copy(text) {
+      try {
+        await navigator.clipboard.writeText(text);
+      } catch {
+        const area = document.createElement("textarea"); // without https there is no clipboard
+        const before = document.activeElement;
+        area.value = text;
+        document.body.append(area);
+        area.select();
+        document.execCommand("copy");
+        area.remove();
+        before?.focus();
+      }
     },
 
     setWriting(writing) {

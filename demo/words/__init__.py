@@ -8,12 +8,13 @@ from demo.words.language import LANGUAGES as LANGUAGES
 from demo.words.language import Language as Language
 from demo.words.language import Words
 from demo.words.learn import LEARN
+from demo.words.names import NAMES
 from demo.words.page import PAGE
 from demo.words.train import TRAIN
 from demo.words.web import WEB
 from demo.words.write import WRITE
 
-WORDS: Words = PAGE | WRITE | TRAIN | LEARN | WEB
+WORDS: Words = PAGE | WRITE | NAMES | TRAIN | LEARN | WEB
 
 
 def say(language: Language, key: str, **values: object) -> str:

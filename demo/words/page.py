@@ -112,6 +112,7 @@ PAGE: Words = {
     },
     # The tabs.
     "tab.write": {"es": "Escribir", "en": "Write"},
+    "tab.names": {"es": "Nombres", "en": "Names"},
     "tab.train": {"es": "Entrenar", "en": "Train"},
     "tab.learn": {"es": "Aprender", "en": "Learn"},
 }

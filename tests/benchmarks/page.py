@@ -13,12 +13,14 @@ import tempfile
 import time
 import uuid
 from pathlib import Path
+from urllib.parse import urlencode
 
 import httpx
 import psutil
 
 from demo.shelf import SHIPPED
 from tests.benchmarks.rows import Row
+from tests.browser import open_browser
 from tests.serving import served
 from tests.tiny import write_tiny
 
@@ -56,6 +58,37 @@ async def first_characters(
     return seconds
 
 
+PATTERN = "(San|Santa) .*(tepec|tlán)"
+
+TEN_NAMES = """() => new Promise((done) => {
+  const list = document.querySelector('.sheet .list');
+  const watcher = new MutationObserver(() => {
+    if (list.querySelectorAll('.word').length < 10) return;
+    watcher.disconnect();
+    requestAnimationFrame(() => done(performance.now() - start));
+  });
+  watcher.observe(list, { childList: true });
+  const start = performance.now();
+  document.querySelector('.names .ten').click();
+})"""
+"""From the click to the frame that shows the last of ten names, in milliseconds."""
+
+
+def ten_names(address: str, settings: str, repeats: int) -> list[float]:
+    """Seconds from the click to ten names in Chromium, each time of another seed."""
+    with open_browser() as browser:
+        tab = browser.new_page()
+        tab.goto(f"{address}#names?{settings}")
+        tab.wait_for_selector("html.ready", state="attached")
+        tab.locator(".names .ten").wait_for()
+        milliseconds: list[float] = []
+        for _ in range(1 + repeats):
+            tab.evaluate("document.querySelector('.sheet .list').replaceChildren()")
+            milliseconds.append(tab.evaluate(TEN_NAMES))
+            tab.wait_for_selector(".names:not(.busy)")
+    return [each / 1000 for each in milliseconds[1:]]  # the first is warm-up
+
+
 def rows() -> list[Row]:
     """The page's figures, measured now: with the shipped bundles, or a stand-in without any."""
     with tempfile.TemporaryDirectory() as folder:
@@ -67,11 +100,15 @@ def rows() -> list[Row]:
             alone = asyncio.run(first_characters(address, model, 1, repeats=30))
             crowd = asyncio.run(first_characters(address, model, 32, repeats=3))
             resident = psutil.Process(process.pid).memory_info().rss
+            wish = {"model": "municipios", "pattern": PATTERN, "novel": "1"}
+            named = ten_names(address, urlencode(wish), 20) if shipped else []
     note = f"500 characters of {model}"
+    invented = "page: ten new names to a pattern, in Chromium"
     return [
         _milliseconds("page: first character, 1 visitor", alone, 100, note),
         _milliseconds("page: first character, 32 visitors", crowd, 1000, note),
         Row(name="page: memory, all bundles open", value=resident / 1e6, unit="MB", limit=300),
+        *([_milliseconds(invented, named, 1000, f"{PATTERN} of municipios")] if named else []),
     ]
 
 
