@@ -115,6 +115,7 @@ def benchmarks_table() -> str:
         "load",
         "hostile",
         "variants",
+        "constraints",
     )
     for name in (*measured, "startup"):
         path = RESULTS / f"{name}.jsonl"

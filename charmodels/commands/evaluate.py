@@ -58,6 +58,12 @@ def evaluate_command(
     if opened.warning:
         print(f"{corpus}: {opened.warning}", file=sys.stderr)
     print(f"test part {split.hash[:12]}, {len(split.test):,} records", file=sys.stderr)
+    if known := model.bundle.membership:
+        print(
+            f"its filter knows {known.entries:,} names it learned, and takes a new one for one of "
+            f"them {known.false_positive_rate:.0e} times: whoever has it can test a name",
+            file=sys.stderr,
+        )
     samples = draw_samples(model) if split.test else []  # without one, measure says why not
     measured = measure(model, split, window, samples)
     if is_run and corpus is None:

@@ -21,6 +21,10 @@ from charmodels.runtime.sampling import Floats, Ids, Keys, Sampling, row_keys, t
 CANDIDATES = 16
 """For each name that is guided."""
 
+GIVE_UP = 4.0
+"""Nats by which a candidate may fall behind, as expected, before it is given up: it spares a third
+of the characters, and the names so lost have 0.4% of all chances at most (of nine orders)."""
+
 MAX_TRIES = 512
 """Candidates of one name at most, where none is new."""
 
@@ -62,11 +66,19 @@ def choose_rows(
     at_once = ROWS_AT_ONCE // first
     blocks = _blocks(len(rows), at_once)
 
-    def draw(keys: Keys) -> list[Written]:
+    def draw(keys: Keys, give_up: float) -> list[Written]:
         if not limit:
             return [Written([])] * len(keys)
         return list(
-            write_rows(model, beginning, keys, sampling=sampling, max_chars=limit, guide=guide)
+            write_rows(
+                model,
+                beginning,
+                keys,
+                sampling=sampling,
+                max_chars=limit,
+                guide=guide,
+                give_up=give_up,
+            )
         )
 
     for start, end in blocks:
@@ -75,12 +87,17 @@ def choose_rows(
         tried, tries = 0, first
         while len(found) < len(keys):
             left = np.array([i for i in range(len(keys)) if i not in found])
-            drawn = draw(try_keys(keys[left, None], np.arange(tried, tried + tries)).ravel())
+            again = try_keys(keys[left, None], np.arange(tried, tried + tries)).ravel()
+            drawn = draw(again, np.inf if tried else GIVE_UP)
             is_new = are_new([each.ids for each in drawn]) if are_new else [True] * len(drawn)
             chosen_by = uniforms_at(try_keys(keys[left], np.array([_CHOICE])), np.array([tried]))
             for place, row in enumerate(left.tolist()):
                 some = slice(place * tries, (place + 1) * tries)
-                fit = [each for each, new in zip(drawn[some], is_new[some], strict=True) if new]
+                fit = [
+                    each
+                    for each, new in zip(drawn[some], is_new[some], strict=True)
+                    if new and each.log_weight > -np.inf
+                ]
                 if fit:
                     found[row] = _choose(fit, float(chosen_by[place]))
             tried, tries = tried + tries, max(CANDIDATES, tries * 2)

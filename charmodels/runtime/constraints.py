@@ -21,6 +21,9 @@ from charmodels.runtime.vocabulary import BOUNDARY_ID, Vocabulary, normalise
 MAX_TEXT = 100
 """Characters of a beginning, an end, or a text that names hold."""
 
+_MAX_HINTED = 200
+"""Positions of what is tried in other spellings, at most."""
+
 _ANYTHING = Repeat(ANY, 0, None)
 _TEXTS = ("starts", "ends", "contains", "pattern")
 
@@ -131,6 +134,8 @@ def guide_names(
         guide = _guide(constraint, vocabulary, beginning, longest, pairs)
         if guide.is_possible:
             return beginning + vocabulary.decode(guide.forced()), guide
+        if guide.positions > _MAX_HINTED:
+            raise ConstraintError(f"no name of at most {longest} characters can have {constraint}")
     unknown = vocabulary.unknown(constraint.starts + constraint.ends + constraint.contains)
     fitting = next(_fitting(constraint, vocabulary, prefix, longest), None)
     raise ConstraintError(

@@ -16,8 +16,8 @@ from charmodels.runtime.glushkov import Glushkov, Positions, members
 from charmodels.runtime.sampling import Floats, Ids, Sampling, pick, uniforms, weights
 from charmodels.runtime.vocabulary import BOUNDARY_ID
 
-MAX_POSITIONS = 300
-"""Of larger automata nothing is guessed: it would take longer than it saves."""
+MAX_WORK = 60_000_000
+"""Multiplications at most: of larger automata nothing is guessed."""
 
 _NAMES, _CHARACTERS = 64, 24
 """Names written side by side to see which characters follow which, and characters of each."""
@@ -50,6 +50,11 @@ def count_pairs(model: StepModel) -> Floats:
         walker.restart(np.flatnonzero(tokens == BOUNDARY_ID), start)
     assert pairs is not None
     return pairs
+
+
+def is_affordable(positions: int, kinds: int, shortest: int) -> bool:
+    """Whether to look ahead costs less than it saves: some 50 ms at most."""
+    return positions**2 * kinds * (_AHEAD + shortest) <= MAX_WORK
 
 
 class Foresight:

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from charmodels.runtime.errors import ConstraintError
-from charmodels.runtime.foresight import MAX_POSITIONS, Foresight
+from charmodels.runtime.foresight import Foresight, is_affordable
 from charmodels.runtime.glushkov import Glushkov, Positions, members, too_large, union
 from charmodels.runtime.sampling import Floats, Ids, Logits
 from charmodels.runtime.vocabulary import BOUNDARY_ID
@@ -65,15 +65,20 @@ class Guide:
         self._class, self._into = _classes(automaton, vocab)
         self._within = _within(automaton)
         self._below = self._alive_below()
-        is_small = len(automaton) <= MAX_POSITIONS
-        self._foresight = (
-            Foresight(automaton, self._class, self._into, pairs, self._shortest, longest)
-            if pairs is not None and is_small and self._shortest <= longest
-            else None
-        )
+        self._foresight: Foresight | None = None
+        cheap = is_affordable(len(automaton), len(self._into), self._shortest)
+        if pairs is not None and cheap and self._shortest <= longest:
+            self._foresight = Foresight(
+                automaton, self._class, self._into, pairs, self._shortest, longest
+            )
         self.length = 0
         """Characters that all names begin with."""
         self._begin_at(1 & self._alive(0))
+
+    @property
+    def positions(self) -> int:
+        """Of the automaton."""
+        return len(self._follow)
 
     @property
     def is_possible(self) -> bool:

@@ -69,7 +69,9 @@ class Written(NamedTuple):
 
     ids: list[int]
     log_weight: float = 0.0
-    """Nats: how much likelier the row is by the model than as the guide led it; 0 without one."""
+    """Nats: how much likelier the row is by the model than as the guide led it; 0 without one.
+
+    -inf for a row that was given up, unfinished."""
 
 
 def write_rows(
@@ -81,17 +83,19 @@ def write_rows(
     max_chars: int,
     endless: bool = False,
     guide: Guide | None = None,
+    give_up: float = np.inf,
 ) -> Iterator[Written]:
     """Yield a row for each of `keys` (rows,), in order; at least one key, and one character.
 
     With a guide, which has begun with `beginning`, only what it allows comes, and what promises a
-    good end comes more often than the model would have it.
+    good end comes more often than the model would have it. A row is given up when its weight, by
+    what the guide expects of it, is so many nats below that of all rows at their beginning.
     """
     count = len(keys)
     reader = walk(model, balanced(model.initial_state(), sampling.balance))
     first = reader.read(np.array([BOUNDARY_ID, *beginning])).copy()
     size = min(ROWS_AT_ONCE, count)
-    way = _Way(guide, sampling, size) if guide else None
+    way = _Way(guide, sampling, size, give_up) if guide else None
     may_end = not endless and len(beginning) > 0
     if way:
         first = way.open(first, may_end)
@@ -136,7 +140,7 @@ def write_rows(
             logits = way.lead(logits)
         tokens = pick(logits, places.drawn(keys), sampling, not endless)
         if way:
-            way.follow(tokens, places.row != _NOBODY)
+            tokens = way.follow(tokens, places.row != _NOBODY)
         places.write(tokens)
         free = places.over()
         end(free)
@@ -223,8 +227,8 @@ class _Places:
 class _Way:
     """Where the rows of a batch stand in a guide, and how far it has led them from the model."""
 
-    def __init__(self, guide: Guide, sampling: Sampling, size: int) -> None:
-        self._guide, self._sampling = guide, sampling
+    def __init__(self, guide: Guide, sampling: Sampling, size: int, give_up: float) -> None:
+        self._guide, self._sampling, self._give_up = guide, sampling, give_up
         self._nodes = np.zeros(size, dtype=np.int64)
         self._lengths = np.zeros(size, dtype=np.int64)
         self.log_weights = np.zeros(size)
@@ -236,6 +240,7 @@ class _Way:
             logits[:, BOUNDARY_ID] = -np.inf
         led = self._lead(logits, np.zeros(1, dtype=np.int64))
         self._opened = self._log_chances(logits)[0] - self._log_chances(led)[0]
+        self._least = (self._opened + self._outlook[0]).max() - self._give_up
         return led
 
     def begin(self, places: Ids, tokens: Ids) -> None:
@@ -251,11 +256,16 @@ class _Way:
         self._own, self._led = logits, self._lead(logits, self._nodes)
         return self._led
 
-    def follow(self, tokens: Ids, is_busy: npt.NDArray[np.bool_]) -> None:
-        """Go on with ids (batch,) where a row is written."""
+    def follow(self, tokens: Ids, is_busy: npt.NDArray[np.bool_]) -> Ids:
+        """Go on with ids (batch,) where a row is written; the boundary where one is given up."""
         own, led = (self._log_chances(logits, tokens) for logits in (self._own, self._led))
         self.log_weights += own - led
-        self._move(np.where(is_busy, tokens, BOUNDARY_ID))
+        expected = self.log_weights + self._outlook[np.arange(len(tokens)), tokens]
+        is_lost = (expected < self._least) & (tokens != BOUNDARY_ID)
+        self.log_weights[is_lost] = -np.inf
+        tokens = np.where(is_busy & ~is_lost, tokens, BOUNDARY_ID)
+        self._move(tokens)
+        return tokens
 
     def only(self, places: Ids) -> None:
         """Keep these places."""
@@ -267,7 +277,7 @@ class _Way:
         self._lengths += tokens != BOUNDARY_ID
 
     def _lead(self, logits: Logits, nodes: Ids) -> Logits:
-        outlook = self._guide.outlook(nodes)
+        self._outlook = outlook = self._guide.outlook(nodes)
         if self._sampling.temperature == 0.0:
             return np.where(np.isfinite(outlook), logits, outlook)
         return logits + outlook * np.float32(self._sampling.temperature)  # which divides them

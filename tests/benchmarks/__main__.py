@@ -30,6 +30,7 @@ NAMES = (
     "reach",
     "ngram",
     "gpu",
+    "constraints",
     "variants",
 )
 
