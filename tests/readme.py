@@ -133,9 +133,8 @@ def benchmarks_table() -> str:
             value, limit = (
                 f"{x:,.4g}" if x < 1000 else f"{x:,.0f}" for x in (row["value"], row["limit"])
             )
-            lines.append(
-                f"| {row['name']} | {value} {row['unit']} | {sign} {limit} | {row['note']} |"
-            )
+            note = row["note"].replace("|", "\\|")  # which would be another column
+            lines.append(f"| {row['name']} | {value} {row['unit']} | {sign} {limit} | {note} |")
     return "\n".join([*lines, "", f"Machine: 2 cores of {'; '.join(sorted(machines))}."])
 
 

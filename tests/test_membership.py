@@ -194,6 +194,11 @@ def test_a_filter_goes_through_bundle_json(asked: Path) -> None:
     assert replace(model.bundle, files={}) == replace(read_bundle(asked), files={})
 
 
+def nothing(part: str) -> str:
+    """As many bytes of zeros."""
+    return base64.b64encode(bytes(len(base64.b64decode(part)))).decode()
+
+
 HOSTILE: dict[str, Callable[[dict[str, Any]], object]] = {
     "another hash": lambda m: m.update(hash="md5"),
     "no key": lambda m: m.pop("key"),
@@ -215,7 +220,7 @@ HOSTILE: dict[str, Callable[[dict[str, Any]], object]] = {
         high=base64.b64encode(bytes(len(base64.b64decode(m["high"])))).decode()
     ),
     "look-ups without end": lambda m: m.update(near_look_ups=2**60),
-    "values that repeat": lambda m: m.update(low="A" * len(m["low"]), high="4A=="),
+    "values that repeat": lambda m: m.update(low=nothing(m["low"]), high="4A=="),
 }
 
 
