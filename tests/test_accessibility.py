@@ -54,7 +54,10 @@ VIOLATIONS = """async () => {
     })));
 }"""
 
-CONTROLS = "a[href], button, input, select, summary, textarea, [tabindex], [contenteditable]"
+CONTROLS = (
+    "a[href], button, input, select, summary, textarea, [contenteditable], "
+    "[role=button], [role=option], [tabindex]:not([tabindex='-1'])"  # -1 alone: a place, no control
+)
 
 START = """() => {
   window.reached = [];
