@@ -7,6 +7,7 @@ host, and believes what a proxy says of the address only when told that there is
 import json
 
 from starlette.middleware import Middleware
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from demo.limits import Limiter, is_work
@@ -79,6 +80,7 @@ def guard(behind_proxy: bool, mcp: bool = False) -> list[Middleware]:
         Middleware(Guard, behind_proxy=behind_proxy, mcp=mcp),
         Middleware(Limiter, behind_proxy=behind_proxy),
         Middleware(Sessions),
+        Middleware(GZipMiddleware, minimum_size=1000),  # streams of events are left as they are
     ]
 
 

@@ -268,6 +268,14 @@ def test_a_foreign_page_gets_no_answer_and_a_stranger_cannot_move_the_page(site:
     assert policy.startswith("default-src 'self'")
 
 
+def test_the_first_load_is_small_and_replies_still_stream(site: Site, client: Any) -> None:
+    from tests.benchmarks.page import transferred
+
+    row = transferred(site.address)
+    assert row.reached, str(row)
+    assert len(list(client.submit("slow", "a", 0.8, 400, 1, api_name="/stream"))) >= 3
+
+
 def test_direct_calls_that_step_round_the_queue_are_refused(site: Site) -> None:
     for door, data in (("stream", ["poem", "a", 0.8, 10, 1]), ("predict", ["poem", "a", 5])):
         answer = httpx.post(f"{site.address}/gradio_api/run/{door}", json={"data": data})

@@ -4,8 +4,8 @@
 // The server sends a reply in a few pieces, as fast as it can; here its letters appear one after
 // another, so that it can be read while it grows. What is shown is what the model remembers:
 // Stop cuts the turn to the letters shown, and the server reads its memory off that.
-const CATCH_UP = 150; // milliseconds in which most of what is waiting appears
-const PACE = 0.1; // letters a millisecond besides: 600 that come at once take 0.6 seconds
+const CATCH_UP = 120; // milliseconds in which most of what is waiting appears
+const PACE = 0.15; // letters a millisecond besides: 600 that come at once take 0.4 seconds
 const MAX_PREFIX = 500; // letters of a beginning that the page takes
 const NEAR = 80; // pixels from the end within which the chat scrolls along
 

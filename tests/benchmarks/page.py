@@ -1,14 +1,16 @@
-"""How soon the page answers and how much memory it takes: the real server, over loopback.
+"""How soon the page is there and answers, what it transfers, and how much memory it takes.
 
     python -m tests.benchmarks page
 
-The client speaks raw HTTP as the browser does: join the queue, read the event stream, stop the
-clock at the first update.
+The real server, over loopback. One client speaks raw HTTP as the browser does: join the queue, read
+the event stream, stop the clock at the first update. The other is Chromium.
 """
 
 import asyncio
 import json
 import statistics
+import subprocess
+import sys
 import tempfile
 import time
 import uuid
@@ -21,7 +23,7 @@ import psutil
 from demo.shelf import SHIPPED
 from tests.benchmarks.rows import Row
 from tests.browser import open_browser
-from tests.serving import served
+from tests.serving import ROOT, served
 from tests.tiny import write_tiny
 
 
@@ -89,6 +91,113 @@ def ten_names(address: str, settings: str, repeats: int) -> list[float]:
     return [each / 1000 for each in milliseconds[1:]]  # the first is warm-up
 
 
+READY_ROUNDS = 3
+
+STEPS = """
+import json, time
+start = time.perf_counter()
+seconds = {}
+
+def mark(step):
+    global start
+    seconds[step], start = time.perf_counter() - start, time.perf_counter()
+
+from demo.shelf import open_shelf
+mark("import onnxruntime")
+speakers = open_shelf()
+mark("bundles")
+import gradio
+mark("import gradio")
+from demo.__main__ import choose_port
+from demo.app import build_app, serve
+app = build_app(speakers)
+mark("build")
+serve(app, "127.0.0.1", choose_port("127.0.0.1", None))
+mark("launch")
+print(json.dumps(seconds))
+app.close(verbose=False)
+"""
+"""What `python -m demo` does until the page is there, a clock after each step."""
+
+CLICK = """() => {
+  const start = performance.now();
+  window.written = new Promise((done) => {
+    const look = () => {
+      const cells = document.querySelectorAll(".turn.last .cell").length;
+      const isOver = !document.documentElement.classList.contains("writing");
+      if (cells < CHARACTERS || !isOver) return requestAnimationFrame(look);
+      requestAnimationFrame(() => done(performance.now() - start)); // painted
+    };
+    requestAnimationFrame(look);
+  });
+  document.querySelector("#send").click();
+}"""
+
+CHARACTERS, BROWSER_ROUNDS = 600, 7
+
+
+def ready() -> Row:
+    """Seconds from the command to the address it prints; where they go stands beside."""
+
+    def once() -> float:
+        start = time.perf_counter()
+        with served():
+            return time.perf_counter() - start
+
+    seconds = statistics.median(once() for _ in range(READY_ROUNDS))
+    command = [sys.executable, "-c", STEPS]
+    parts = [
+        json.loads(subprocess.run(command, check=True, capture_output=True, cwd=ROOT).stdout)
+        for _ in range(READY_ROUNDS)
+    ]
+    spent = {step: statistics.median(part[step] for part in parts) for step in parts[0]}
+    note = ", ".join(f"{step} {value:.1f}" for step, value in spent.items())
+    return Row(name="page: ready from python -m demo", value=seconds, unit="s", limit=8, note=note)
+
+
+def transferred(address: str) -> Row:
+    """The document and the icon, Gradio's own frame of some kB included, as they are sent."""
+    total = 0
+    for path in ("/", "/favicon.ico"):
+        with httpx.stream("GET", address + path, headers={"accept-encoding": "gzip"}) as answer:
+            answer.read()
+            total += answer.num_bytes_downloaded
+    return Row(
+        name="page: first load, our own parts",
+        value=total / 1000,
+        unit="kB",
+        limit=200,
+        note="the document with all that we put in it, and the icon",
+    )
+
+
+def typed(address: str, model: str) -> Row:
+    """Milliseconds from the click to the last letter on the screen, coloured."""
+    milliseconds: list[float] = []
+    with open_browser() as browser:
+        tab = browser.new_page(viewport={"width": 1280, "height": 860}, locale="en-US")
+        tab.goto(address)
+        tab.wait_for_selector("html.ready", state="attached")
+        tab.locator(f"#model input[value={model}]").check(force=True)
+        tab.wait_for_function("charmodels.kind === 'text'")
+        length = tab.locator("#length input[type=number]")
+        length.fill(str(CHARACTERS))
+        length.press("Tab")
+        for _ in range(BROWSER_ROUNDS + 1):
+            tab.wait_for_timeout(300)
+            tab.evaluate(CLICK.replace("CHARACTERS", str(CHARACTERS)))
+            milliseconds.append(tab.evaluate("window.written"))
+            tab.locator(".memory button").click()
+            tab.wait_for_selector(".turn", state="detached")
+    return Row(
+        name="page: 600 characters in Chromium, all visualisations",
+        value=statistics.median(milliseconds[1:]) / 1000,
+        unit="s",
+        limit=1.0,
+        note=f"median, {CHARACTERS} characters of {model}, typing effect and confidence on",
+    )
+
+
 def rows() -> list[Row]:
     """The page's figures, measured now: with the shipped bundles, or a stand-in without any."""
     with tempfile.TemporaryDirectory() as folder:
@@ -102,9 +211,13 @@ def rows() -> list[Row]:
             resident = psutil.Process(process.pid).memory_info().rss
             wish = {"model": "municipios", "pattern": PATTERN, "novel": "1"}
             named = ten_names(address, urlencode(wish), 20) if shipped else []
+            first_load, browser = transferred(address), typed(address, model)
     note = f"500 characters of {model}"
     invented = "page: ten new names to a pattern, in Chromium"
     return [
+        ready(),
+        first_load,
+        browser,
         _milliseconds("page: first character, 1 visitor", alone, 100, note),
         _milliseconds("page: first character, 32 visitors", crowd, 1000, note),
         Row(name="page: memory, all bundles open", value=resident / 1e6, unit="MB", limit=300),
