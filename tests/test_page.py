@@ -558,7 +558,7 @@ def test_again_writes_the_last_reply_anew_from_the_memory_before_it(
     assert ana.tab.get_by_role("button", name="Otra vez").count() == 1
     ana.set("seed", "99")
     ana.tab.get_by_role("button", name="Otra vez").click()
-    ana.tab.get_by_text("semilla 99").wait_for()
+    ana.tab.get_by_text("semilla 99 ·").wait_for()
     ana.idle()
     assert ana.tab.locator(".turn").count() == 2
     memory = model.stream("uno" + one, max_chars=0).memory

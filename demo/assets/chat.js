@@ -6,6 +6,7 @@
 // Stop cuts the turn to the letters shown, and the server reads its memory off that.
 const CATCH_UP = 120; // milliseconds in which most of what is waiting appears
 const PACE = 0.15; // letters a millisecond besides: 600 that come at once take 0.4 seconds
+const SLOWEST = 40; // milliseconds a frame counts at most: where frames are few, letters still flow
 const MAX_PREFIX = 500; // letters of a beginning that the page takes
 const NEAR = 80; // pixels from the end within which the chat scrolls along
 
@@ -273,7 +274,7 @@ function tick(now) {
   const backlog = turn.reply.length - entry.shown;
   if (backlog > 0) {
     const near = log.scrollHeight - log.scrollTop - log.clientHeight < NEAR;
-    const passed = Math.max(1, now - ticked);
+    const passed = Math.min(SLOWEST, Math.max(1, now - ticked));
     const step = backlog * (1 - Math.exp(-passed / CATCH_UP)) + PACE * passed;
     const all = calm.matches || document.hidden;
     entry.shown = all ? turn.reply.length : Math.min(turn.reply.length, entry.shown + Math.ceil(step));
