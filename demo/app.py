@@ -159,7 +159,8 @@ def _head() -> str:
     """Style, script and the words the browser says itself."""
     styles = ("colours", "page", *_TABS)
     style = "".join((_ASSETS / f"{name}.css").read_text(encoding="utf-8") for name in styles)
-    script = (_ASSETS / "page.js").read_text(encoding="utf-8")
+    scripts = ("page", "pieces")
+    script = "".join((_ASSETS / f"{name}.js").read_text(encoding="utf-8") for name in scripts)
     words = {key: sentence for key, sentence in WORDS.items() if key.startswith(_BROWSER)}
     extra = (
         *("beginning.empty", "beginning.empty.text", "clear", "forget", "model", "stop"),

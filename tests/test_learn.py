@@ -157,7 +157,7 @@ def test_percentages_are_written_as_people_do(
 
 def test_surprise_grows_through_the_colours() -> None:
     assert [level(bits) for bits in (0, 0.9, 1, 2, 5.9, 40)] == [0, 0, 1, 2, 3, 4]
-    style = (ROOT / "demo/assets/learn.css").read_text(encoding="utf-8")
+    style = (ROOT / "demo/assets/page.css").read_text(encoding="utf-8")
     assert f".level-{len(SURPRISED)}" in style
     assert f".level-{len(SURPRISED) + 1}" not in style
 

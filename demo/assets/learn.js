@@ -19,12 +19,7 @@ let ours = true; // whether the text is still the model's example
 let written = null; // what the model wrote on: {given, text, names, seed, done}
 let asking, telling; // timers
 
-function make(tag, className = "", text = "") {
-  const made = document.createElement(tag);
-  made.className = className;
-  made.textContent = text;
-  return made;
-}
+const { make } = charmodels;
 
 function model() {
   return models.get(menu.value) ?? props.models[0];
@@ -57,53 +52,6 @@ function choose() {
 
 // ---- showing ----------------------------------------------------------------------------------
 
-function row(option, tag) {
-  const made = make(tag, "option");
-  const glyph = make("span", [...option.face.glyph].length > 2 ? "glyph word" : "glyph");
-  glyph.textContent = option.face.glyph;
-  glyph.ariaHidden = "true";
-  const adds = tag === "button" && option.character;
-  const spoken = adds ? `${charmodels.say("learn.add")} ${option.face.spoken}` : option.face.spoken;
-  const bar = make("span", "bar");
-  bar.style.width = `${100 * option.share}%`;
-  const track = make("span", "track");
-  track.append(bar);
-  made.append(glyph, make("span", "unseen", `${spoken}, `), track, make("span", "percent", option.percent));
-  return made;
-}
-
-function list(place, options) {
-  place.replaceChildren(
-    ...options.map((option) => {
-      const item = make("li");
-      item.append(row(option, "div"));
-      return item;
-    }),
-  );
-}
-
-// The buttons stay the same elements, so that the keyboard's place among them stays too.
-function buttons(options) {
-  const place = find(".next");
-  while (place.children.length > options.length) place.lastChild.remove();
-  options.forEach((option, index) => {
-    if (!place.children[index]) {
-      const item = make("li");
-      const button = make("button");
-      button.type = "button";
-      button.addEventListener("click", () => pick(button.dataset.character));
-      item.append(button);
-      place.append(item);
-    }
-    const button = place.children[index].firstChild;
-    const drawn = row(option, "button");
-    button.className = drawn.className;
-    button.dataset.character = option.character;
-    button.setAttribute("aria-disabled", String(!option.character));
-    button.replaceChildren(...drawn.childNodes);
-  });
-}
-
 function costs() {
   const bits = (value) => charmodels.number(value, 1);
   find(".costs").replaceChildren(
@@ -128,14 +76,7 @@ function costs() {
 }
 
 function memory() {
-  const cells = find(".cells");
-  while (cells.children.length > look.memory.length) cells.lastChild.remove();
-  while (cells.children.length < look.memory.length) cells.append(make("span"));
-  look.memory.forEach((value, index) => {
-    const cell = cells.children[index];
-    cell.className = value < 0 ? "negative" : "positive";
-    cell.style.opacity = 0.08 + 0.92 * Math.abs(value);
-  });
+  charmodels.cells(find(".cells"), look.memory);
   find(".numbers").textContent = charmodels.say("learn.memory", {
     numbers: charmodels.number(look.numbers),
     shown: charmodels.number(look.memory.length),
@@ -152,9 +93,9 @@ function draw() {
   fresh = !answer.refused;
   if (!fresh) return;
   look = answer.look;
-  buttons(look.next);
-  list(find(".alone"), look.alone);
-  list(find(".whole"), look.next.slice(0, 3));
+  charmodels.choices(find(".next"), look.next, pick);
+  charmodels.options(find(".alone"), look.alone);
+  charmodels.options(find(".whole"), look.next.slice(0, 3));
   find("#alone-title").textContent = look.last
     ? charmodels.say("learn.one.alone", { text: look.last.glyph })
     : charmodels.say("learn.nothing");
@@ -165,7 +106,7 @@ function draw() {
       const rows = make("ol", "options");
       title.id = `warm-${temperature * 10}`;
       rows.setAttribute("aria-labelledby", title.id);
-      list(rows, options);
+      charmodels.options(rows, options);
       column.append(title, rows);
       return column;
     }),

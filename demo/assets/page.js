@@ -153,6 +153,28 @@ window.charmodels = (() => {
     stop() {
       page.view?.stop();
     },
+
+    // As demo.look writes a probability: 31 % in Spanish, 31% in English; under 10 with a tenth.
+    percent(share) {
+      const number = 100 * share;
+      const written = number < 0.05 ? "<0.1" : number.toFixed(number >= 9.95 ? 0 : 1);
+      return `${written}${page.language === "es" ? "\u00a0" : ""}%`;
+    },
+
+    async copy(text) {
+      try {
+        await navigator.clipboard.writeText(text);
+      } catch {
+        const area = document.createElement("textarea"); // without https there is no clipboard
+        const before = document.activeElement;
+        area.value = text;
+        document.body.append(area);
+        area.select();
+        document.execCommand("copy");
+        area.remove();
+        before?.focus();
+      }
+    },
   };
   // When the server has no time Gradio shows the answer's detail: here in the visitor's language.
   const ask = window.fetch;
