@@ -14,6 +14,7 @@ import gradio as gr
 
 from demo.doors import add_doors
 from demo.guard import guard
+from demo.pages.inside import build_inside
 from demo.pages.learn import build_learn
 from demo.pages.names import build_names
 from demo.pages.page import Page
@@ -32,12 +33,13 @@ _TRAIN = "train"
 _TABS: dict[str, Callable[..., Page]] = {
     "write": build_write,
     "names": build_names,
+    "inside": build_inside,
     _TRAIN: build_train,
     "learn": build_learn,
 }
 """In their order; a tab's name is its place in the address, its key in the words, its style."""
 
-_BROWSER = ("busy.", "chat.", "learn.", "names.", "train.", "title")
+_BROWSER = ("busy.", "chat.", "inside.", "learn.", "names.", "train.", "title")
 """Families of words that the browser says itself."""
 
 _WAITING = 128

@@ -132,17 +132,20 @@ def told_in_all(error: CharModelError) -> dict[Language, str]:
     return {language: told(error, language) for language in LANGUAGES}
 
 
-def check_message(model: Model, message: object, setting: str = "prefix") -> str:
+def check_message(
+    model: Model, message: object, setting: str = "prefix", limit: int = MAX_MESSAGE
+) -> str:
     """The message as the model will read it (NFC); `setting` is what it is called.
 
     Raises:
-        Refusal: it is no text, too long, or holds characters the model has never seen.
+        Refusal: it is no text, longer than `limit` characters, or holds characters the model has
+            never seen.
     """
     if not isinstance(message, str):
         raise Refusal("refusal.text", setting=setting)
     message = normalise(message)
-    if len(message) > MAX_MESSAGE:
-        raise Refusal("refusal.message", setting=setting, length=len(message), limit=MAX_MESSAGE)
+    if len(message) > limit:
+        raise Refusal("refusal.message", setting=setting, length=len(message), limit=limit)
     strangers = model.vocabulary.unknown(message)
     if not strangers:
         return message

@@ -11,7 +11,8 @@ import gradio as gr
 from gradio.events import api
 
 from charmodels.runtime import CharModelError
-from demo import chat, names
+from demo import chat, inside, names
+from demo.inside import Scored
 from demo.look import COUNT
 from demo.pages.write import LOOKERS, WRITERS
 from demo.shelf import Shelf, find_speaker
@@ -119,12 +120,28 @@ class Doors:
         with _plainly():
             return [*chat.predict(find_speaker(self._shelf, model).model, window, count)]
 
+    def score(self, model: str, text: str) -> list[Scored]:
+        """How surprised a model is by each character of a text.
+
+        Args:
+            model: a name from /models.
+            text: up to 1000 characters; one whole name for a model of names.
+
+        Returns:
+            One for each character, in order, with the bits the model paid for it: 0 if it was
+            sure of it, one more each time it thought it half as likely. A name's end comes last,
+            its character "".
+        """
+        with _plainly():
+            return inside.score(find_speaker(self._shelf, model).model, text)
+
 
 def add_doors(speakers: Shelf) -> None:
     """Open the doors on the page that is being built."""
     doors = Doors(speakers)
     # Gradio's own script takes a door called predict for the page's first event: so it is.
     api(doors.predict, api_name="predict", concurrency_limit=LOOKERS, concurrency_id="look")
+    api(doors.score, api_name="score", concurrency_limit=LOOKERS, concurrency_id="look")
     api(doors.models, api_name="models", queue=False)
     for written in (doors.stream, doors.names):
         api(

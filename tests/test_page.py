@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import math
 import re
 import signal
 import subprocess
@@ -175,6 +176,33 @@ def test_wrong_input_is_refused_in_plain_words(
     assert "Traceback" not in told
 
 
+def test_scores_are_the_models_in_bits(site: Site, client: Any) -> None:
+    for name, text in (("towns", "marta"), ("poem", "hola\nmar"), ("poem", "")):
+        told = client.predict(name, text, api_name="/score")
+        model = site.models[name]
+        assert [each["character"] for each in told] == [*text, *[""] * (not model.endless)]
+        bits = model.score(text) / math.log(2)
+        assert [each["bits"] for each in told] == pytest.approx(bits.tolist())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (("nobody", "a"), "no model called"),
+        (("towns", "日"), "does not know «日»"),
+        (("poem", "a" * 1001), "1001 characters"),
+        (("poem", ["a"]), "not text"),
+    ],
+)
+def test_a_score_is_refused_in_plain_words(
+    http: httpx.Client, arguments: tuple[Any, ...], reason: str
+) -> None:
+    answer = http.post("/gradio_api/call/score", json={"data": arguments})
+    told = http.get(f"/gradio_api/call/score/{answer.json()['event_id']}").text
+    assert "event: error" in told
+    assert reason in json.loads(told.split("data: ")[-1])["error"]
+
+
 def dependency(address: str, name: str) -> int:
     config = httpx.get(f"{address}/config").json()
     return int(next(d["id"] for d in config["dependencies"] if d["api_name"] == name))
@@ -182,7 +210,8 @@ def dependency(address: str, name: str) -> int:
 
 def test_the_doors_for_programs_and_nothing_else_are_public(site: Site, client: Any) -> None:
     info = httpx.get(f"{site.address}/gradio_api/info").json()
-    assert set(info["named_endpoints"]) == {"/models", "/stream", "/names", "/predict"}
+    doors = {"/models", "/stream", "/names", "/predict", "/score"}
+    assert set(info["named_endpoints"]) == doors
     assert not info["unnamed_endpoints"]
     for door, expected in {
         "/stream": ["model", "prefix", "temperature", "max_chars", "seed"],
@@ -191,6 +220,7 @@ def test_the_doors_for_programs_and_nothing_else_are_public(site: Site, client: 
             *("novel", "temperature", "seed"),
         ],
         "/predict": ["model", "window", "count"],
+        "/score": ["model", "text"],
     }.items():
         parameters = info["named_endpoints"][door]["parameters"]
         assert [p["parameter_name"] for p in parameters] == expected

@@ -37,6 +37,8 @@ def test_every_key_the_page_asks_for_exists_and_none_is_left_over() -> None:
         "message.",
         "length.",
         "chat.empty.",
+        "inside.property.",
+        "inside.part.",
         "train.phase.",
         "chat.voice.",
     )  # by variable

@@ -242,7 +242,8 @@ class Model:
             start = known or Memory(self.step.initial_state())
             known = replace(start, state=balanced(start.state, balance))
         nats = predict_ids(self.step, ids, known)
-        if self.endless or not (len(ids) or memory):
+        begun = len(ids) or (memory is not None and memory.token != BOUNDARY_ID)
+        if self.endless or not begun:
             nats[BOUNDARY_ID] = np.inf  # text never ends, and an empty name is no name
             nats += np.log(np.exp(-nats).sum())
         likeliest = np.argsort(nats, kind="stable")[:count]

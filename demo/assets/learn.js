@@ -222,6 +222,9 @@ find(".undo").addEventListener("click", () => {
   ours = false;
   ask();
 });
+find(".dive").addEventListener("click", () => {
+  charmodels.visit("inside", { model: menu.value, text: box.value });
+});
 find(".change").addEventListener("click", () => {
   box.focus();
   box.scrollIntoView({ block: "center" });

@@ -117,19 +117,9 @@ window.charmodels = (() => {
       if (told?.ready) document.getElementById("send").click();
     },
 
-    async copy(text) {
-      try {
-        await navigator.clipboard.writeText(text);
-      } catch {
-        const area = document.createElement("textarea"); // without https there is no clipboard
-        const before = document.activeElement;
-        area.value = text;
-        document.body.append(area);
-        area.select();
-        document.execCommand("copy");
-        area.remove();
-        before?.focus();
-      }
+    // Another tab, with something to show there.
+    visit(tab, values) {
+      location.hash = `${tab}?${new URLSearchParams(values)}`;
     },
 
     setWriting(writing) {

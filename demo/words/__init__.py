@@ -4,6 +4,7 @@ A sentence is looked up by its key; numbers and names are put in by `{name}`. `t
 holds that every key has both languages and the same blanks in each.
 """
 
+from demo.words.inside import INSIDE
 from demo.words.language import LANGUAGES as LANGUAGES
 from demo.words.language import Language as Language
 from demo.words.language import Words
@@ -14,7 +15,7 @@ from demo.words.train import TRAIN
 from demo.words.web import WEB
 from demo.words.write import WRITE
 
-WORDS: Words = PAGE | WRITE | NAMES | TRAIN | LEARN | WEB
+WORDS: Words = PAGE | WRITE | NAMES | INSIDE | TRAIN | LEARN | WEB
 
 
 def say(language: Language, key: str, **values: object) -> str:

@@ -13,6 +13,7 @@ LEARN: Words = {
     },
     "learn.add": {"es": "añadir", "en": "add"},
     "learn.undo": {"es": "Quitar la última", "en": "Take the last away"},
+    "learn.dive": {"es": "Mirar dentro de este texto", "en": "Look inside this text"},
     "learn.change": {"es": "Cambiar el texto", "en": "Change the text"},
     "learn.end": {"es": "fin", "en": "end"},
     "learn.end.spoken": {"es": "fin del nombre", "en": "end of the name"},

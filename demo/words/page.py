@@ -77,8 +77,8 @@ PAGE: Words = {
         "en": "This model does not know {characters}. Try “{hint}”.",
     },
     "refusal.message": {
-        "es": "El comienzo tiene {length} caracteres; caben {limit}. Acórtalo.",
-        "en": "The beginning has {length} characters; {limit} fit. Shorten it.",
+        "es": "El texto tiene {length} caracteres; caben {limit}. Acórtalo.",
+        "en": "The text has {length} characters; {limit} fit. Shorten it.",
     },
     "refusal.model": {
         "es": "No hay ningún modelo llamado «{name}». Hay: {names}",
