@@ -259,5 +259,5 @@ def _agrees(
 
 
 def _short(probability: float) -> float:
-    """A probability of four digits: there are thousands of them, and pictures show three."""
-    return float(f"{probability:.4g}")
+    """A probability of six digits: there are thousands of them, and pictures show three."""
+    return float(f"{probability:.6g}")

@@ -21,7 +21,7 @@ def properties(text: str, endless: bool) -> dict[str, list[bool]]:
     A line is a line of an endless text, or else the whole name, whose end follows its last letter.
     What follows the last character of an endless text is not known; nothing is said to follow.
     """
-    following = [*text[1:], ""]
+    following = [*text[1:], ""][: len(text)]
     in_word = list(_places(text, str.isalpha))
     in_line = list(_places(text, lambda character: character != "\n"))
     held = {

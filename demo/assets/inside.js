@@ -515,6 +515,7 @@ function offer(list) {
     }),
   );
   if (models.has(chosen)) menu.value = chosen;
+  for (const name of findings.keys()) if (!models.has(name)) findings.delete(name);
 }
 offer(props.models);
 box.maxLength = props.limit;
