@@ -643,7 +643,6 @@ def test_text_stands_out_from_its_ground(
     ana.shows(models["poem"], "hola mar y sol")
     ana.tab.locator(".letter[role=option]").first.click()
     ana.units()
-    letters = ana.tab.locator(".letter[role=option]")
     for selector in (
         *(".explain", ".sum", ".said", ".entropy", ".back", ".index", ".inside .hint", ".legend"),
         *(".any span", ".part h3", ".part .percent", ".inside summary"),
