@@ -11,7 +11,6 @@ from typing import TypedDict
 import numpy as np
 
 from charmodels.runtime import Memory, Model
-from charmodels.runtime.balance import balanced
 from charmodels.runtime.generation import State
 from charmodels.runtime.sampling import Ids, Logits, log_softmax
 from charmodels.runtime.vocabulary import BOUNDARY_ID, normalise
@@ -209,15 +208,15 @@ class _Reading:
 
     def next(self, model: Model) -> dict[str, list[Shown]]:
         """What may come after the last row, by the part that is heard."""
-        token, state = self.before.token, self.before.state
+        parts = _HEARD if model.has_ngram else {"both": 0.0}
         return {
             part: [
                 (character, _short(probability))
                 for character, probability in model.predict(
-                    "", MAX_PREDICTIONS, Memory(balanced(state, balance), token)
+                    "", MAX_PREDICTIONS, self.before, balance=balance
                 )
             ]
-            for part, balance in (_HEARD if model.has_ngram else {"both": 0.0}).items()
+            for part, balance in parts.items()
         }
 
     def _tell(

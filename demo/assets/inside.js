@@ -48,6 +48,7 @@ function hundred(share) {
 function ask(pause = 0) {
   latest += 1;
   fresh = false;
+  letters.ariaBusy = "true";
   clearTimeout(asking);
   asking = setTimeout(() => trigger("look"), pause);
   count();
@@ -414,6 +415,7 @@ function count() {
 function show() {
   const answer = props.value;
   if (answer?.id !== latest) return;
+  letters.ariaBusy = "false";
   find(".refused").hidden = !answer.refused;
   find(".refused").textContent = answer.refused;
   root.classList.toggle("refusing", Boolean(answer.refused));
@@ -439,15 +441,15 @@ function relabel() {
 
 // What a link asks for, as far as there is such a thing; the server checks the rest.
 function follow() {
-  const { tab, values } = charmodels.link;
+  const { tab, settings } = charmodels.link;
   if (tab !== "inside") return false;
-  const text = values.get("text");
-  if (models.has(values.get("model"))) menu.value = values.get("model");
-  if (text !== null) box.value = text.slice(0, props.limit);
-  seed = text === null ? FIRST_SEED : null;
+  const { text } = settings;
+  if (models.has(settings.model)) menu.value = settings.model;
+  if (text !== undefined) box.value = text.slice(0, props.limit);
+  seed = text === undefined ? FIRST_SEED : null;
   unit = null;
   place = null;
-  const [, state, index] = /^(.+)\.(\d{1,7})$/.exec(values.get("unit") ?? "") ?? [];
+  const [, state, index] = /^(.+)\.(\d{1,7})$/.exec(settings.unit ?? "") ?? [];
   if (Object.hasOwn(model().states, state ?? "") && Number(index) < model().states[state]) {
     wanted = { state, index: Number(index) };
     view = "unit";

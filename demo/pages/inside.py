@@ -15,8 +15,8 @@ import gradio as gr
 from charmodels.runtime import CharModelError, Model
 from demo import chat
 from demo.inside import MAX_NAMES, MAX_TEXT, check_text, check_unit, example, inside
-from demo.pages.learn import LOOKERS
 from demo.pages.page import Page
+from demo.pages.write import LOOKERS
 from demo.shelf import Shelf, Speaker, find_speaker
 from demo.units import BAR, Finding, find_units, unit_states
 from demo.words import language_of
