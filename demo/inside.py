@@ -83,7 +83,7 @@ def check_text(model: Model, text: object) -> list[str]:
         Refusal: it is no text, too long, or holds characters the model has never seen.
     """
     if model.endless:
-        return [check_message(model, text, MAX_TEXT)]
+        return [check_message(model, text, limit=MAX_TEXT)]
     if not isinstance(text, str):
         raise Refusal("refusal.text", setting="prefix")
     text = normalise(text)
@@ -117,7 +117,7 @@ def score(model: Model, text: object) -> list[Scored]:
     Raises:
         Refusal: it is no text, too long, or holds characters the model has never seen.
     """
-    message = check_message(model, text, MAX_TEXT)
+    message = check_message(model, text, limit=MAX_TEXT)
     bits = (model.score(message) / math.log(2)).tolist()
     characters = [*message, *([] if model.endless else [""])]
     return [Scored(character=c, bits=b) for c, b in zip(characters, bits, strict=True)]
