@@ -159,8 +159,9 @@ def _footer(language: Any) -> str:
 
 def _head() -> str:
     """Style, script and the words the browser says itself."""
-    styles = ("colours", "page", *_TABS)
-    style = "".join((_ASSETS / f"{name}.css").read_text(encoding="utf-8") for name in styles)
+    style = _style("colours") + _style("page")
+    for name in _TABS:  # a tab's style reaches no other, whatever its classes are called
+        style += f"@scope (#tab-{name}) {{{_style(name)}}}"
     scripts = ("page", "pieces")
     script = "".join((_ASSETS / f"{name}.js").read_text(encoding="utf-8") for name in scripts)
     words = {key: sentence for key, sentence in WORDS.items() if key.startswith(_BROWSER)}
@@ -175,6 +176,10 @@ def _head() -> str:
         f"<style>{style}</style>"
         f"<script>window.charmodelsWords = {data};</script><script>{script}</script>"
     )
+
+
+def _style(name: str) -> str:
+    return (_ASSETS / f"{name}.css").read_text(encoding="utf-8")
 
 
 def _theme() -> gr.themes.Base:

@@ -6,7 +6,7 @@ from string import Formatter
 
 import pytest
 
-from demo import chat
+from demo import app, chat
 from demo.words import LANGUAGES, WORDS, language_of, say, whole
 
 DEMO = Path(chat.__file__).parent
@@ -61,3 +61,13 @@ def test_say_fills_blanks_and_numbers_are_set_apart() -> None:
 def test_an_unknown_language_is_spanish(value: object) -> None:
     assert language_of(value) == "es"
     assert language_of("en") == "en"
+
+
+@pytest.mark.parametrize("name", app._TABS)
+def test_the_style_of_a_tab_reaches_no_other(name: str) -> None:
+    """Each in a scope of its own, where what stands above the tab is named before `:scope`."""
+    style = re.sub(r"/\*.*?\*/", "", app._style(name), flags=re.DOTALL)
+    assert f"@scope (#tab-{name}) {{" in app._head()
+    assert not re.search(r"^\s*(:root|html|\.dark|\.writing)(?! :scope )", style, re.MULTILINE)
+    assert "@keyframes" not in style  # of the whole page: in page.css
+    assert style.count("{") == style.count("}")
