@@ -6,14 +6,14 @@ import { buildWrite } from "./write.js";
 
 /**
  * @typedef {import("./engine/engine.js").Facts} Facts
- * @typedef {{name: string, title: Record<string, string>, about: Record<string, string>, kind: "names" | "text", beginnings: string[]}} Told
+ * @typedef {{name: string, title: Record<string, string>, about: Record<string, string>, kind: "names" | "text", beginnings: string[], units?: {property: string, state: string, index: number, score: number}[]}} Told
  *
  * A model that can be chosen, once it is open.
  * @typedef {{told: Told, facts: Facts}} Speaker
  *
  * What a screen is given: it is shown who speaks, and may ask for settings.
  * @typedef {{settings: () => import("./engine/model.js").Settings, restore: (asked: URLSearchParams) => void, refuse: (error: unknown) => void}} Page
- * @typedef {{choose: (speaker: Speaker) => void, follow?: (asked: URLSearchParams) => void}} Screen
+ * @typedef {{choose: (speaker: Speaker) => void, show?: () => void, follow?: (asked: URLSearchParams) => void}} Screen
  */
 
 const DIALS = ["temperature", "balance", "max_chars", "count"];
@@ -168,7 +168,10 @@ function show(name) {
   const names = models.filter((model) => model.kind === "names");
   const current = checked();
   if (tab === "names" && names.length && !names.some((model) => model.name === current)) void choose(names[0].name);
-  else if (current) drawModels(current);
+  else if (current) {
+    drawModels(current);
+    if (speaker) screens[tab].show?.();
+  }
 }
 
 /** The visitor's choice, else the browser's first language that we speak, else English. */

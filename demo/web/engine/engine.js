@@ -1,6 +1,7 @@
 // What the page asks of the models, in the worker or, where workers are refused, beside the page.
 import { parseBundle, STEP } from "./bundle.js";
 import { check, read } from "./files.js";
+import { inspect } from "./inside.js";
 import { Model } from "./model.js";
 import { Refusal } from "./refusal.js";
 import { Step, useBinary } from "./step.js";
@@ -108,6 +109,21 @@ export class Engine {
     const model = await this.model(name);
     const ids = model.encode(text, MAX_SAID);
     return [...(await model.predict(ids, said ? await this.recall(name, model, said) : undefined))];
+  }
+
+  /** @param {{name: string, text: string, unit: import("./inside.js").Unit | null}} asked */
+  async inspect({ name, text, unit }) {
+    return inspect(await this.model(name), text, unit);
+  }
+
+  /** Something to look at, that the model writes itself. @param {{name: string, text: string}} asked */
+  async example({ name, text }) {
+    const model = await this.model(name);
+    const writing = { ...model.writing({ count: 8 }), maxChars: model.endless ? 240 : 60 };
+    const ids = model.encode(text);
+    let made = /** @type {{ids: number[]}[]} */ ([]);
+    for await (const rows of model.rows(ids, writing)) made = rows;
+    return made.map((row) => text + model.vocabulary.decode(row.ids)).join("\n");
   }
 
   /** @param {number} id */

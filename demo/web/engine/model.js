@@ -33,11 +33,17 @@ export class Model {
     this.hasNgram = bundle.states.some((state) => state.name === "mix_0");
   }
 
-  /** Ids of what a visitor typed. @param {string} text @param {number} [limit] characters at most */
-  encode(text, limit = MAX_MESSAGE) {
+  /** A text that is not too long, composed. @param {string} text @param {number} limit characters at most */
+  encodable(text, limit) {
     const message = text.normalize("NFC");
     const length = [...message].length;
     if (length > limit) throw new Refusal("refusal.message", { length, limit });
+    return message;
+  }
+
+  /** Ids of what a visitor typed. @param {string} text @param {number} [limit] characters at most */
+  encode(text, limit = MAX_MESSAGE) {
+    const message = this.encodable(text, limit);
     const strangers = this.vocabulary.unknown(message);
     if (strangers.length) {
       const characters = strangers.slice(0, 8).map(named).join(", ");

@@ -1,0 +1,215 @@
+// Look inside: a text coloured by what it cost the model or by one hidden unit, and the next letter.
+import { ask } from "./host.js";
+import { bars, button, copy, face, find, linkTo, make, number, say } from "./page.js";
+import { likeliest, warm } from "./write.js";
+
+/**
+ * @typedef {import("./app.js").Speaker} Speaker
+ * @typedef {import("./engine/inside.js").Seen} Seen
+ * @typedef {import("./engine/inside.js").Unit} Unit
+ */
+
+const SURPRISED = [1, 2, 4, 6]; // bits from which a letter is shown in the next stronger colour
+const STRONG = [0.1, 0.3, 0.6, 0.85]; // the same of a unit's value
+const PAUSE = 250; // milliseconds without a key before the text is read
+const LIKELIEST = 5;
+
+/** @param {import("./app.js").Page} page @returns {import("./app.js").Screen} */
+export function buildInside(page) {
+  /** @type {Speaker | null} */
+  let speaker = null;
+  /** @type {Seen | null} */
+  let seen = null;
+  /** @type {Unit | null} */
+  let unit = null;
+  let chosen = -1;
+  let asked = 0;
+  let timer = 0;
+
+  const text = make("textarea", { id: "inside-text", rows: 5, maxLength: 1000, spellcheck: false, autocapitalize: "off" });
+  const explain = make("p", { className: "hint" });
+  const units = make("div", { className: "units", role: "group" });
+  const states = make("select", { id: "inside-state" });
+  const index = make("input", { id: "inside-index", type: "number", min: "0", value: "0", step: "1" });
+  const letters = make("div", { className: "letters", tabIndex: 0, role: "group" });
+  const detail = make("div", { className: "detail" });
+  const sum = make("p", { className: "sum" });
+  const spoken = make("p", { className: "unseen", role: "status" });
+  const next = make("div", { className: "parts" });
+  const dial = make("input", { id: "inside-warmth", type: "range", min: "0.1", max: "2", step: "0.05", value: "1" });
+  const entropy = make("p", { className: "hint" });
+  const back = button("", () => type([...text.value].slice(0, -1).join("")), "pill");
+  const example = button("", () => void write(), "pill");
+  const share = button("", () => copy(share, linkTo("inside", { model: speaker?.facts.name ?? "", text: text.value }), "web.linked"), "pill");
+  const any = make("p", { className: "any" });
+
+  /** @param {string} value */
+  function type(value) {
+    text.value = value;
+    void look();
+  }
+
+  async function write() {
+    if (!speaker) return;
+    const { name, kind } = speaker.facts;
+    try {
+      type(await ask("example", { name, text: kind === "text" ? speaker.told.beginnings[0] ?? "" : "" }));
+    } catch (error) {
+      page.refuse(error);
+    }
+  }
+
+  async function look() {
+    if (!speaker) return;
+    clearTimeout(timer);
+    const id = ++asked;
+    try {
+      const answer = await ask("inspect", { name: speaker.facts.name, text: text.value, unit });
+      if (id !== asked) return; // the text has changed since
+      seen = answer;
+      page.refuse(null);
+      draw();
+    } catch (error) {
+      if (id === asked) page.refuse(error);
+    }
+  }
+
+  /** @param {Unit | null} wanted */
+  function choose(wanted) {
+    unit = wanted;
+    if (wanted) {
+      states.value = wanted.state;
+      index.value = String(wanted.index);
+    }
+    void look();
+  }
+
+  function draw() {
+    if (!seen || !speaker) return;
+    const total = seen.letters.reduce((bits, letter) => bits + letter.bits, 0);
+    letters.replaceChildren(...seen.letters.flatMap((letter, place) => {
+      const { character, bits, value } = letter;
+      const size = unit ? Math.abs(value ?? 0) : bits;
+      const level = (unit ? STRONG : SURPRISED).filter((limit) => size >= limit).length;
+      const negative = unit && (value ?? 0) < 0 ? " negative" : "";
+      const cell = make("span", { className: `letter level-${level}${negative}${character ? "" : " end"}` }, character || say("learn.end"));
+      cell.onclick = () => point(place);
+      return character ? [cell] : [cell, "\n"];
+    }));
+    sum.textContent = seen.letters.length
+      ? say("inside.sum", { total: number(total, 1), mean: number(total / seen.letters.length, 2) })
+      : say("inside.nothing");
+    explain.textContent = say(unit ? "inside.unit.text" : "inside.surprise.text");
+    point(Math.min(chosen, seen.letters.length - 1), false);
+    drawNext();
+  }
+
+  /** What the model expected at a letter. @param {number} place @param {boolean} [aloud] */
+  function point(place, aloud = true) {
+    chosen = place;
+    const letter = seen?.letters[place];
+    const cells = letters.querySelectorAll(".letter");
+    cells.forEach((cell, i) => cell.classList.toggle("chosen", i === place));
+    detail.hidden = !letter;
+    if (!letter) return;
+    const { glyph, spoken: name } = face(letter.character);
+    const told = unit && letter.value !== null
+      ? say("inside.value", { value: number(letter.value, 2) })
+      : say("inside.cost", { bits: number(letter.bits, 1) });
+    detail.replaceChildren(make("h3", {}, `${glyph} · ${told}`), make("h4", {}, say("inside.expected")), bars(letter.expected));
+    cells[place]?.scrollIntoView({ block: "nearest" });
+    if (aloud) spoken.textContent = `${name}, ${told}`;
+  }
+
+  function drawNext() {
+    if (!seen || !speaker) return;
+    const temperature = Number(dial.value);
+    const { symbols } = speaker.facts;
+    const add = (/** @type {string} */ character) => type(text.value + character);
+    const both = warm(seen.next.both, temperature);
+    const bits = both.reduce((all, share) => all - (share > 0 ? share * Math.log2(share) : 0), 0);
+    entropy.textContent = say("inside.entropy", { temperature: number(temperature, 2), bits: number(bits, 1), count: number(2 ** bits, 1) });
+    const parts = Object.entries(seen.next);
+    next.replaceChildren(...parts.map(([part, likely]) =>
+      make("div", {}, make("h3", {}, say(parts.length > 1 ? `inside.part.${part}` : "inside.only")),
+        bars(likeliest(symbols, warm(likely, temperature), LIKELIEST), add))));
+    back.disabled = !text.value;
+  }
+
+  /** What is said of the units that were found when the page was made. */
+  function furnish() {
+    if (!speaker) return;
+    const { kind } = speaker.facts;
+    const found = speaker.told.units ?? [];
+    const named = (/** @type {string} */ property) => {
+      const own = `inside.property.${property}.${kind}`;
+      return say(own) === own ? say(`inside.property.${property}`) : say(own);
+    };
+    const surprise = button(say("inside.surprise"), () => choose(null));
+    surprise.ariaPressed = String(!unit);
+    units.ariaLabel = say("inside.show");
+    units.replaceChildren(surprise, ...found.map(({ property, state, index: place, score }) => {
+      const made = button(`${named(property)} · ${say("inside.of", { score: number(100 * score) })}`, () => choose({ state, index: place }));
+      made.ariaPressed = String(unit?.state === state && unit.index === place);
+      return made;
+    }));
+    back.textContent = say("inside.back");
+    example.textContent = say("inside.example");
+    share.textContent = say("inside.link");
+    any.replaceChildren(
+      make("span", {}, say("inside.any")), make("label", { htmlFor: states.id }, say("inside.state")), states,
+      make("label", { htmlFor: index.id }, say("inside.index")), index);
+  }
+
+  const screen = find("inside");
+  screen.append(
+    make("section", { className: "sheet" },
+      make("h2", { dataset: { say: "inside.bench" } }),
+      make("label", { htmlFor: text.id, className: "hint", dataset: { say: "inside.text" } }), text,
+      make("p", { className: "tools" }, example, share),
+      units, any, explain, letters, sum, detail, spoken),
+    make("section", { className: "sheet" },
+      make("h2", { dataset: { say: "inside.next" } }), make("p", { className: "hint", dataset: { say: "inside.next.text" } }),
+      next, make("p", { className: "tools" }, back),
+      make("label", { htmlFor: dial.id, dataset: { say: "inside.temperature" } }), dial, entropy));
+  letters.ariaLabel = "";
+  letters.onkeydown = (event) => {
+    const step = { ArrowRight: 1, ArrowLeft: -1, Home: -Infinity, End: Infinity }[event.key];
+    if (!step || !seen?.letters.length) return;
+    event.preventDefault();
+    point(Math.min(seen.letters.length - 1, Math.max(0, chosen + step)));
+  };
+  text.oninput = () => {
+    clearTimeout(timer);
+    timer = setTimeout(look, PAUSE);
+  };
+  dial.oninput = drawNext;
+  states.onchange = index.onchange = () => {
+    const size = Number(states.selectedOptions[0]?.dataset.size);
+    choose({ state: states.value, index: Math.min(size - 1, Math.max(0, Math.floor(Number(index.value)) || 0)) });
+    furnish();
+  };
+  units.addEventListener("click", furnish);
+  window.addEventListener("spoken", () => {
+    letters.ariaLabel = say("inside.show");
+    furnish();
+    draw();
+  });
+
+  return {
+    choose(now) {
+      speaker = now;
+      [unit, seen, chosen] = [null, null, -1];
+      const held = now.facts.states.filter(({ dtype, name }) => dtype === "float32" && name !== "mix_0");
+      states.replaceChildren(...held.map(({ name, shape }) =>
+        make("option", { value: name, dataset: { size: String(shape.reduce((a, b) => a * b, 1)) } }, name)));
+      text.value = now.told.beginnings[0] ?? "";
+      furnish();
+      if (!screen.hidden) void look();
+    },
+    show: () => void (seen || look()),
+    follow(keys) {
+      if (keys.has("text")) type(keys.get("text") ?? "");
+    },
+  };
+}
