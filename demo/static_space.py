@@ -53,7 +53,7 @@ _LIBRARIES = {
     "lib/ort.wasm.gz": "onnxruntime-web/dist/ort-wasm-simd-threaded.wasm",
     **{
         f"lib/noble/{name}.js": f"@noble/hashes/{name}.js"
-        for name in ("sha2", "_md", "_u64", "utils")
+        for name in ("sha2", "blake2", "_blake", "_md", "_u64", "utils")
     },
     "lib/pbf.js": "pbf/index.js",
     "lib/zip.js": "@zip.js/zip.js/dist/zip-core.min.js",
@@ -299,9 +299,9 @@ def _part_of(name: str) -> str:
         return f"model {name.split('/')[1]}"
     if name.startswith("lib/ort."):
         return "onnxruntime-web"
-    if name.startswith("lib/"):
-        return "for bundles of your own" if name != "lib/LICENSES.txt" else ""
-    return "" if name in ("README.md", "sw.js", _MARK) else "page"
+    if name in ("lib/pbf.js", "lib/zip.js"):
+        return "for bundles of your own"
+    return "" if name in ("README.md", "lib/LICENSES.txt", "sw.js", _MARK) else "page"
 
 
 def _packed_size(path: Path) -> int:

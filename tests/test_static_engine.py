@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from charmodels.runtime import Model, load_bundle
+from charmodels.runtime import ConstraintError, Model, load_bundle
 from charmodels.runtime.sampling import MAX_SEED, Sampling, pick_one, uniforms
 from demo.shelf import INTRODUCTIONS, SHIPPED
 from export.parity import TOLERANCE
@@ -138,3 +138,89 @@ def test_a_shipped_bundle_says_the_same(
         known = {p.character: p.probability for p in model.predict(text, len(found))}
         likely = dict(zip(model.vocabulary.symbols, found, strict=True))
         assert likely == pytest.approx({s: known.get(s, 0.0) for s in likely}, abs=1e-5)
+
+
+NAMERS = [name for name in BUNDLES if name not in ("biblia", "shakespeare")]
+
+ASKED: list[dict[str, Any]] = [
+    {"pattern": ".*a"},
+    {"pattern": "[^ ]{4,9}", "novel": True},
+    {"ends": "o", "length": (5, 12)},
+    {"contains": "an", "starts": "m"},
+    {"pattern": "(a|b|c|d|m|s).*(a|e)[a-z]?", "contains": "l", "length": (4, 20)},
+    {"novel": True},
+    {"starts": "al", "novel": True},
+    {"length": (3, 5)},
+    {"pattern": r"\w+"},
+    {"pattern": "(a|b)*a[ab]{3}"},
+    {"pattern": "(an|el){1,3}(a|o)?"},
+    {"pattern": ".{30,40}"},
+]
+"""Constraints that some models can meet and others cannot."""
+
+REFUSED = ("(", "[b-a]", "a{3,2}", "a**", "(?=a)b", "[a", "\\1", "a^b", "", "€€", "(.{0,50}x){50}")
+
+
+def constraint(**asked: Any) -> dict[str, Any]:
+    nothing = {"starts": "", "ends": "", "contains": "", "pattern": "", "length": None}
+    return {**nothing, "novel": False, **asked}
+
+
+@pytest.fixture(scope="module")
+def wished(space: Path) -> dict[str, tuple[list[dict[str, Any]], list[dict[str, Any]]]]:
+    """Of every model of names: wishes, and what the page's modules made of them."""
+    wishes = [
+        {
+            "constraint": constraint(**asked),
+            "settings": {**warmth, "seed": 7, "count": 10},
+            "first": 0,
+        }
+        for asked in ASKED
+        for warmth in ({"temperature": 0.8}, {"temperature": 0.0}, {"temperature": 1.2})
+        if warmth["temperature"] == 0.8 or "pattern" in asked
+    ]
+    for wish in wishes:
+        wish["settings"] |= {"maxChars": 30}
+    requests = [{"ask": "wishes", "name": name, "wishes": wishes} for name in NAMERS]
+    return dict(zip(NAMERS, ((wishes, each) for each in ask(space, requests)), strict=True))
+
+
+@pytest.mark.parametrize("name", NAMERS)
+def test_names_to_a_wish_are_the_same(
+    name: str, wished: dict[str, tuple[list[dict[str, Any]], list[dict[str, Any]]]]
+) -> None:
+    """Guided, chosen among candidates and judged beside the list as Python does it."""
+    model, met = load_bundle(SHIPPED / name, trusted=True), 0
+    for wish, answer in zip(*wished[name], strict=True):
+        asked, settings = wish["constraint"], wish["settings"]
+        expected: list[str] | None = []
+        try:
+            for each in model.generate_each(
+                10, max_chars=30, seed=7, temperature=settings["temperature"], **asked
+            ):
+                expected.append(each)
+        except ConstraintError as error:
+            if "none of" not in str(error):
+                expected = None
+        assert answer.get("names") == expected, wish
+        if expected:
+            met += 1
+            assert answer["standings"] == [model.standing(each) for each in expected]
+    assert met >= 8
+
+
+def test_what_is_no_pattern_or_asks_too_much_is_refused(space: Path) -> None:
+    wishes = [
+        {"constraint": constraint(pattern=p or "a" * 101), "settings": {}, "first": 0}
+        for p in REFUSED
+    ]
+    (answers,) = ask(space, [{"ask": "wishes", "name": "dinosaurs", "wishes": wishes}])
+    assert [answer.get("refused", "") for answer in answers] == [
+        *["refusal.pattern"] * 5,
+        "refusal.pattern",
+        "refusal.pattern",
+        "refusal.pattern",
+        "refusal.long",
+        "refusal.impossible",
+        "refusal.costly",
+    ]

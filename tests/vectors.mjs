@@ -6,8 +6,8 @@ import { pathToFileURL } from "node:url";
 
 const folder = process.argv[2];
 const load = (name) => import(pathToFileURL(`${folder}/${name}`).href);
-const [{ pick, rowKey, uniform }, { parseBundle }, { Model }, { Step, useBinary }, { walk, beginning }] = await Promise.all(
-  ["sampling", "bundle", "model", "step", "generation"].map((name) => load(`engine/${name}.js`)),
+const [{ pick, rowKey, uniform }, { parseBundle }, { Model }, { Step, useBinary }, { walk, beginning }, { choose }] = await Promise.all(
+  ["sampling", "bundle", "model", "step", "generation", "constraints"].map((name) => load(`engine/${name}.js`)),
 );
 const unpacked = (name) => new Uint8Array(gunzipSync(readFileSync(`${folder}/${name}`)));
 
@@ -48,6 +48,23 @@ const asks = {
     const after = [...(await model.predict([], remembered))];
     await model.step.close();
     return { logits, texts, paid, likely, after };
+  },
+  async wishes({ name, wishes }) {
+    const model = await open(name);
+    const answers = [];
+    for (const { constraint, settings, first } of wishes) {
+      let names = [];
+      try {
+        for await (const found of choose(model, constraint, model.writing(settings), first)) names = [...names, ...found];
+        const characters = model.vocabulary.symbols.slice(1);
+        answers.push({ names, standings: names.map((each) => model.bundle.membership?.standing(each, characters) ?? null) });
+      } catch (error) {
+        if (!error.key) throw error;
+        answers.push({ refused: error.key });
+      }
+    }
+    await model.step.close();
+    return answers;
   },
 };
 

@@ -1,4 +1,5 @@
 // What bundle.json says, held to what charmodels/runtime/bundle.py holds it to.
+import { Membership } from "./membership.js";
 import { Refusal } from "./refusal.js";
 import { Vocabulary } from "./vocabulary.js";
 
@@ -18,6 +19,7 @@ import { Vocabulary } from "./vocabulary.js";
  * @property {Record<string, GraphFile>} files
  * @property {Golden | null} golden
  * @property {{sha256: string, bytes: number} | null} weights
+ * @property {Membership | null} membership
  */
 
 export const STEP = "step.onnx";
@@ -73,6 +75,7 @@ function fromFacts(facts) {
     files: Object.fromEntries(Object.entries(files).map(([name, file]) => [fileName(name), graphFile(file)])),
     golden: golden === undefined || golden === null ? null : goldenOf(golden),
     weights: weights === undefined ? null : sizeAndHash(weights, "weights"),
+    membership: facts.membership === undefined ? null : new Membership(object(facts.membership, "membership")),
   };
 }
 

@@ -1,5 +1,6 @@
 // What the page asks of the models, in the worker or, where workers are refused, beside the page.
 import { parseBundle, STEP } from "./bundle.js";
+import { choose } from "./constraints.js";
 import { check, read } from "./files.js";
 import { inspect } from "./inside.js";
 import { Model } from "./model.js";
@@ -19,11 +20,15 @@ import { Step, useBinary } from "./step.js";
  * @property {number} maxChars
  * @property {number} bytes of the graph
  * @property {string[]} symbols
+ * @property {{known: number, near: number} | null} error of the filter of the training list
  * @property {import("./step.js").StateSpec[]} states
  * @property {Record<string, any>} provenance
  * @property {Record<string, any>} metrics
  *
  * @typedef {{text: string, nats: number[]}} Piece
+ *
+ * A name, where it stands beside the training list, and what it cost the model.
+ * @typedef {{name: string, standing: import("./membership.js").Standing | null, nats: number | null}} Named
  */
 
 const GATHER_MS = 40;
@@ -99,6 +104,30 @@ export class Engine {
       if (this.cancelled.has(id)) break;
     }
     return { names, seed: writing.seed, temperature: writing.sampling.temperature, stopped: this.cancelled.delete(id) };
+  }
+
+  /**
+   * Names that are as they were asked to be, row `first` of the seed and on; `tell` hears the bare
+   * names first. Fewer come where no more are found.
+   * @param {{name: string, constraint: import("./constraints.js").Constraint, settings: Settings, first: number}} asked
+   * @param {(names: Named[]) => void} tell
+   * @returns {Promise<{names: Named[], seed: number}>}
+   */
+  async wish({ name, constraint, settings, first }, tell) {
+    const model = await this.model(name);
+    for (const text of [constraint.starts, constraint.ends, constraint.contains]) model.encode(text, 100);
+    const writing = model.writing(settings);
+    let names = /** @type {Named[]} */ ([]);
+    for await (const found of choose(model, constraint, writing, first)) {
+      names = [...names, ...found.map((each) => ({ name: each, standing: null, nats: null }))];
+      tell(names);
+    }
+    const { membership, vocabulary } = model.bundle;
+    for (const each of names) {
+      each.standing = membership?.standing(each.name, vocabulary.symbols.slice(1)) ?? null;
+      each.nats = (await model.score(model.encode(each.name))).reduce((a, b) => a + b, 0);
+    }
+    return { names, seed: writing.seed };
   }
 
   /**
@@ -233,11 +262,12 @@ class Gather {
 
 /** @param {string} name @param {Model} model @returns {Facts} */
 function factsOf(name, { bundle, hasNgram }) {
-  const { kind, sampling, maxChars, states, vocabulary, provenance, metrics, files } = bundle;
+  const { kind, sampling, maxChars, states, vocabulary, provenance, metrics, files, membership } = bundle;
   const { temperature } = sampling;
   return {
     ...{ name, kind, hasNgram, temperature, maxChars, states, provenance, metrics },
     bytes: files[STEP].bytes,
     symbols: vocabulary.symbols,
+    error: membership && { known: membership.error, near: membership.nearError },
   };
 }

@@ -148,8 +148,8 @@ export async function score(step, ids, memory = beginning(step)) {
   return paid;
 }
 
-/** @param {Step} step @param {number[]} ids @param {State} state */
-async function reading(step, ids, state) {
+/** The logits and state after a beginning. @param {Step} step @param {number[]} ids @param {State} state */
+export async function reading(step, ids, state) {
   let made = await step.run([BOUNDARY_ID], state);
   for (const id of ids) made = await step.run([id], made.state);
   return { logits: made.logits[0], state: made.state };

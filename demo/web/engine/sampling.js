@@ -34,6 +34,11 @@ export function rowKey(seed, row) {
   return mix(BigInt.asUintN(64, mix(BigInt(seed)) + BigInt(row)));
 }
 
+/** The key of a row for another try; try 0 is the row itself. @param {bigint} key @param {number} attempt */
+export function tryKey(key, attempt) {
+  return attempt === 0 ? key : mix(BigInt.asUintN(64, key + BigInt(attempt)));
+}
+
 /** The random number in [0, 1) of a position. @param {bigint} key @param {number} position */
 export function uniform(key, position) {
   const z = BigInt.asUintN(64, key + (BigInt(position) + 1n) * GOLDEN);

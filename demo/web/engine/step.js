@@ -82,6 +82,21 @@ export function only(state, rows) {
 }
 
 /**
+ * A copy in which some rows go on from `start`, of one text.
+ * @param {State} state @param {number[]} rows @param {State} start
+ */
+export function replaced(state, rows, start) {
+  if (!rows.length) return state;
+  const batch = Object.values(state)[0].dims[0];
+  const copy = only(state, Array.from({ length: batch }, (_, row) => row));
+  for (const [name, { data }] of Object.entries(copy)) {
+    const first = /** @type {Float32Array} */ (start[name].data);
+    for (const row of rows) /** @type {Float32Array} */ (data).set(first, row * first.length);
+  }
+  return copy;
+}
+
+/**
  * @param {"float32" | "int64"} type
  * @param {Float32Array | BigInt64Array} data
  * @param {number[]} dims

@@ -1,0 +1,1 @@
+export { blake2s } from "@noble/hashes/blake2.js";
