@@ -8,6 +8,7 @@ bundle, its graph packed; and the libraries, which npm takes by their locked has
 import gzip
 import hashlib
 import json
+import os
 import shutil
 import subprocess
 import tempfile
@@ -39,7 +40,17 @@ _SPOKEN = (
         "spoken.",
         "tab.",
     ),
-    *("unit.", "web.", "about.", "bundle.", "learn.end", "learn.newline", "learn.space"),
+    *(
+        "unit.",
+        "web.",
+        "about.",
+        "bundle.",
+        "names.",
+        "inside.",
+        "learn.end",
+        "learn.newline",
+        "learn.space",
+    ),
 )
 """Families of words that the page says."""
 
@@ -51,14 +62,11 @@ _SPOKEN_ALONE = """
 _LIBRARIES = {
     "lib/ort.mjs": "onnxruntime-web/dist/ort.wasm.bundle.min.mjs",
     "lib/ort.wasm.gz": "onnxruntime-web/dist/ort-wasm-simd-threaded.wasm",
-    **{
-        f"lib/noble/{name}.js": f"@noble/hashes/{name}.js"
-        for name in ("sha2", "blake2", "_blake", "_md", "_u64", "utils")
-    },
-    "lib/pbf.js": "pbf/index.js",
-    "lib/zip.js": "@zip.js/zip.js/dist/zip-core.min.js",
 }
-"""Files of the page that come from npm; those that end in .gz are packed here."""
+"""Files of the page that come from npm as they are; those that end in .gz are packed here."""
+
+_PACKAGES = ("@noble/hashes", "onnxruntime-web", "pbf")
+"""What the page holds of npm's."""
 
 _MARK = "files.js"
 """The list of a staged folder's files: one without it was not made here, and is left alone."""
@@ -162,34 +170,35 @@ def _copy_page(folder: Path, modules: Path) -> None:
     for shared in ("favicon.svg", "colours.css"):
         shutil.copyfile(_ASSETS / shared, folder / shared)
     scripts = [*WEB.glob("*.js"), *WEB.glob("engine/*.js")]
-    esbuild = ["node", modules / "esbuild" / "bin" / "esbuild", *scripts, f"--outdir={folder}"]
-    kind = ["--minify", "--format=esm", "--target=es2022", "--charset=utf8", "--log-level=error"]
-    subprocess.run([*map(str, esbuild), f"--outbase={WEB}", *kind], check=True)
+    _esbuild(modules, folder, scripts)
 
 
 def _copy_libraries(folder: Path, modules: Path) -> None:
+    _esbuild(modules, folder, [*WEB.glob("lib/*.js")], "--bundle")
     for name, source in _LIBRARIES.items():
-        target = folder / name
-        target.parent.mkdir(parents=True, exist_ok=True)
         data = (modules / source).read_bytes()
-        target.write_bytes(_packed(data) if target.suffix == ".gz" else data)
+        (folder / name).write_bytes(_packed(data) if name.endswith(".gz") else data)
     (folder / "lib" / "LICENSES.txt").write_text(_licences(modules), encoding="utf-8")
+
+
+def _esbuild(modules: Path, folder: Path, scripts: Sequence[Path], *options: str) -> None:
+    """Write these scripts of the page, minified; in a bundle, with what they import."""
+    kind = ["--minify", "--format=esm", "--target=es2022", "--charset=utf8", "--log-level=error"]
+    where = [f"--outdir={folder}", f"--outbase={WEB}"]
+    command = ["node", modules / "esbuild" / "bin" / "esbuild", *scripts, *kind, *where, *options]
+    environment = {**os.environ, "NODE_PATH": str(modules)}
+    subprocess.run([str(part) for part in command], check=True, env=environment)
 
 
 def _licences(modules: Path) -> str:
     """Each library's name, version and licence; one that brings no text says which it is."""
     told = []
-    for package in sorted({_package_of(source) for source in _LIBRARIES.values()}):
+    for package in _PACKAGES:
         about = json.loads((modules / package / "package.json").read_text(encoding="utf-8"))
         texts = sorted((modules / package).glob("LICEN[SC]E*"))
         text = texts[0].read_text(encoding="utf-8") if texts else f"Licence: {about['license']}"
         told.append(f"{package} {about['version']}\n\n{text.strip()}\n")
     return "\n\n".join(told)
-
-
-def _package_of(source: str) -> str:
-    parts = source.split("/")
-    return "/".join(parts[: 2 if source.startswith("@") else 1])
 
 
 def _copy_bundle(path: Path, folder: Path) -> None:
@@ -299,7 +308,7 @@ def _part_of(name: str) -> str:
         return f"model {name.split('/')[1]}"
     if name.startswith("lib/ort."):
         return "onnxruntime-web"
-    if name in ("lib/pbf.js", "lib/zip.js"):
+    if name == "lib/protobuf.js":
         return "for bundles of your own"
     return "" if name in ("README.md", "lib/LICENSES.txt", "sw.js", _MARK) else "page"
 

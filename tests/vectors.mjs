@@ -6,8 +6,8 @@ import { pathToFileURL } from "node:url";
 
 const folder = process.argv[2];
 const load = (name) => import(pathToFileURL(`${folder}/${name}`).href);
-const [{ pick, rowKey, uniform }, { parseBundle }, { Model }, { Step, useBinary }, { walk, beginning }, { choose }] = await Promise.all(
-  ["sampling", "bundle", "model", "step", "generation", "constraints"].map((name) => load(`engine/${name}.js`)),
+const [{ pick, rowKey, uniform }, { parseBundle }, { Model }, { Step, useBinary }, { walk, beginning }, { choose }, { openChecked }] = await Promise.all(
+  ["sampling", "bundle", "model", "step", "generation", "constraints", "own"].map((name) => load(`engine/${name}.js`)),
 );
 const unpacked = (name) => new Uint8Array(gunzipSync(readFileSync(`${folder}/${name}`)));
 
@@ -48,6 +48,21 @@ const asks = {
     const after = [...(await model.predict([], remembered))];
     await model.step.close();
     return { logits, texts, paid, likely, after };
+  },
+  async own({ path }) {
+    const limits = JSON.parse(readFileSync(`${folder}/limits.json`, "utf8"));
+    const start = performance.now();
+    try {
+      const model = await openChecked(limits, new Uint8Array(readFileSync(path)));
+      let text = "";
+      const stream = model.stream([], model.writing({ temperature: 0, maxChars: 20 }));
+      for (let made = await stream.next(); made; made = await stream.next()) text += model.vocabulary.symbols[made.id];
+      await model.step.close();
+      return { opened: text };
+    } catch (error) {
+      if (!error.key) throw error;
+      return { refused: error.key, values: error.values, seconds: (performance.now() - start) / 1000 };
+    }
   },
   async wishes({ name, wishes }) {
     const model = await open(name);

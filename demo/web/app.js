@@ -1,6 +1,8 @@
 // The page: its language, its screens, who speaks, with which settings; the screens do the rest.
 import { readJson } from "./engine/files.js";
 import { ask } from "./host.js";
+import { buildInside } from "./inside.js";
+import { buildNames } from "./names.js";
 import { find, language, link, make, number, remember, remembered, say, speak, told } from "./page.js";
 import { buildWrite } from "./write.js";
 
@@ -18,7 +20,7 @@ import { buildWrite } from "./write.js";
 
 const DIALS = ["temperature", "balance", "max_chars", "count"];
 const LONGEST = { names: 100, text: 2000 };
-const TABS = ["write"];
+const TABS = ["write", "names", "inside"];
 
 /** @type {Told[]} */
 let models = [];
@@ -86,6 +88,27 @@ async function choose(name) {
 
 function checked() {
   return /** @type {HTMLInputElement | null} */ (document.querySelector("#models input:checked"))?.value;
+}
+
+/** Open a bundle of the visitor's own; it stays in the browser. @param {File | undefined} file */
+async function openOwn(file) {
+  if (!file) return;
+  page.refuse(null);
+  const name = `own-${models.length}`;
+  find("loading").textContent = say("web.loading", { title: file.name });
+  try {
+    const archive = new Uint8Array(await file.arrayBuffer());
+    /** @type {Facts} */
+    const { kind, provenance } = await ask("openOwn", { name, archive });
+    const title = typeof provenance.title === "string" ? provenance.title.slice(0, 100) : file.name;
+    const about = /** @type {any} */ ({ get es() { return say(`about.${kind}`); }, get en() { return say(`about.${kind}`); } });
+    models.unshift({ name, title: { es: title, en: title }, about, kind, beginnings: [""] });
+    if (tab === "names" && kind === "text") show("write");
+    await choose(name);
+  } catch (error) {
+    find("loading").textContent = "";
+    page.refuse(error);
+  }
 }
 
 /** @param {string} chosen */
@@ -164,6 +187,7 @@ function show(name) {
     find(`tab-${each}`).tabIndex = each === tab ? 0 : -1;
   }
   find("settings").hidden = tab === "inside";
+  find("max_chars").parentElement.hidden = tab === "names";
   document.documentElement.dataset.tab = tab;
   const names = models.filter((model) => model.kind === "names");
   const current = checked();
@@ -194,7 +218,7 @@ function follow() {
 async function begin() {
   const [words, listed] = await Promise.all([readJson("words.json"), readJson("models.json")]);
   models = listed;
-  screens = { write: buildWrite(page) };
+  screens = { write: buildWrite(page), names: buildNames(page), inside: buildInside(page) };
   window.addEventListener("spoken", () => {
     find("language").ariaLabel = say("language");
     drawModels(checked() ?? models[0].name);
@@ -222,6 +246,16 @@ async function begin() {
     next.focus();
   });
   find("settings").addEventListener("input", measure);
+  find("own").onchange = () => {
+    void openOwn(find("own").files[0]);
+    find("own").value = "";
+  };
+  for (const [kind, over] of Object.entries({ dragover: true, dragleave: false, drop: false }))
+    document.addEventListener(kind, (event) => {
+      event.preventDefault();
+      document.body.classList.toggle("dropping", over);
+      if (kind === "drop") void openOwn(/** @type {DragEvent} */ (event).dataTransfer?.files[0]);
+    });
   find("settings").open = matchMedia("(min-width: 861px)").matches;
   window.addEventListener("hashchange", follow);
   await follow();

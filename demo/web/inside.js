@@ -92,7 +92,8 @@ export function buildInside(page) {
       const size = unit ? Math.abs(value ?? 0) : bits;
       const level = (unit ? STRONG : SURPRISED).filter((limit) => size >= limit).length;
       const negative = unit && (value ?? 0) < 0 ? " negative" : "";
-      const cell = make("span", { className: `letter level-${level}${negative}${character ? "" : " end"}` }, character || say("learn.end"));
+      const bar = Math.min(1, size / (unit ? 1 : 8));
+      const cell = make("span", { style: { "--bar": bar }, className: `letter level-${level}${negative}${character ? "" : " end"}` }, character || say("learn.end"));
       cell.onclick = () => point(place);
       return character ? [cell] : [cell, "\n"];
     }));

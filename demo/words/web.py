@@ -22,7 +22,32 @@ WEB: Words = {
         "en": "The arrows go from letter to letter and tell what else the model expected.",
     },
     "web.close": {"es": "Cerrar", "en": "Close"},
+    "web.own": {"es": "Abrir un modelo tuyo (.zip)", "en": "Open a model of yours (.zip)"},
+    "web.own.help": {
+        "es": "Suéltalo en cualquier parte de la página. Se comprueba y se queda en tu navegador.",
+        "en": "Drop it anywhere on the page. It is checked, and stays in your browser.",
+    },
     # What is wrong with a bundle of the visitor's own.
+    "bundle.zip": {
+        "es": "No es un zip con los archivos de un solo modelo ({what}).",
+        "en": "Not a zip with the files of one model ({what}).",
+    },
+    "bundle.missing": {
+        "es": "Falta {file}, que bundle.json nombra. Copia la carpeta entera.",
+        "en": "{file} is missing, which bundle.json names. Copy the whole folder.",
+    },
+    "bundle.operator": {
+        "es": "Su grafo usa la operación {name}, que ningún modelo de aquí necesita.",
+        "en": "Its graph uses the operator {name}, which no model of ours needs.",
+    },
+    "bundle.graph": {
+        "es": "Su grafo no es el de un paso de modelo ({what}).",
+        "en": "Its graph is not that of a model's step ({what}).",
+    },
+    "bundle.golden": {
+        "es": "No responde lo que su bundle.json dice que debe responder.",
+        "en": "It does not answer what its bundle.json says it must.",
+    },
     "bundle.json": {
         "es": "No es un modelo de charmodels: su bundle.json falta o no se entiende.",
         "en": "Not a charmodels model: its bundle.json is missing or makes no sense.",

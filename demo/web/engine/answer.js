@@ -1,7 +1,7 @@
 // A question to the engine as a message, and its answers as messages.
 
 /**
- * @typedef {{id: number, method: "open" | "write" | "names" | "wish" | "predict" | "inspect" | "example" | "cancel", asked: any}} Question
+ * @typedef {{id: number, method: "open" | "openOwn" | "write" | "names" | "wish" | "predict" | "inspect" | "example" | "cancel", asked: any}} Question
  * @typedef {{id: number, told?: any, made?: any, refused?: {key: string, values: Record<string, string | number>}}} Answer
  */
 

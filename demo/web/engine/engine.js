@@ -40,6 +40,8 @@ export class Engine {
   constructor() {
     /** @type {Map<string, Promise<Model>>} */
     this.models = new Map();
+    /** @type {Map<string, Model>} */
+    this.own = new Map();
     /** @type {Set<number>} */
     this.cancelled = new Set();
     /** @type {{name: string, said: string, memory: Memory}[]} */
@@ -57,6 +59,15 @@ export class Engine {
   /** Open a model of the page. @param {{name: string}} asked @returns {Promise<Facts>} */
   async open({ name }) {
     return factsOf(name, await this.model(name));
+  }
+
+  /** Open a bundle of the visitor's own, a zip archive. @param {{name: string, archive: Uint8Array}} asked @returns {Promise<Facts>} */
+  async openOwn({ name, archive }) {
+    await this.start();
+    const { openOwn } = await import("./own.js");
+    const model = await openOwn(archive);
+    this.own.set(name, model);
+    return factsOf(name, model);
   }
 
   /**
@@ -162,6 +173,8 @@ export class Engine {
 
   /** @param {string} name */
   model(name) {
+    const own = this.own.get(name);
+    if (own) return Promise.resolve(own);
     const known = this.models.get(name);
     const opening = known ?? this.fetch(name);
     this.models.delete(name);

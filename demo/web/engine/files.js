@@ -33,6 +33,6 @@ export async function check(file, bytes, promised) {
 export async function sha256(bytes) {
   const hash = globalThis.crypto?.subtle // pages without https have none
     ? new Uint8Array(await crypto.subtle.digest("SHA-256", /** @type {BufferSource} */ (bytes)))
-    : (await import("../lib/noble/sha2.js")).sha256(bytes);
+    : (await import("../lib/hashes.js")).sha256(bytes);
   return Array.from(hash, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }

@@ -1,5 +1,5 @@
 // Whether a name stands in the list that a model learned: charmodels/runtime/membership.py.
-import { blake2s } from "../lib/noble/blake2.js";
+import { blake2s } from "../lib/hashes.js";
 import { Refusal } from "./refusal.js";
 
 /** @typedef {"known" | "near" | "new"} Standing */

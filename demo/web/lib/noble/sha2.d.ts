@@ -1,1 +1,0 @@
-export { sha256 } from "@noble/hashes/sha2.js";

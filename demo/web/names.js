@@ -1,0 +1,224 @@
+// Names: ten at a time to a wish, each beside the list its model learned from; those one likes stay.
+import { ask } from "./host.js";
+import { button, copy, find, language, linkTo, make, number, remember, remembered, say } from "./page.js";
+
+/**
+ * @typedef {import("./app.js").Speaker} Speaker
+ * @typedef {import("./engine/engine.js").Named} Named
+ * @typedef {Named & {seed: number, settings: string}} Kept
+ */
+
+const TEXTS = ["starts", "ends", "contains", "pattern"];
+const NUMBERS = ["shortest", "longest"];
+const LONGEST = 100;
+const MOST = 500; // favourites kept of one model
+
+/** @param {import("./app.js").Page} page @returns {import("./app.js").Screen} */
+export function buildNames(page) {
+  /** @type {Speaker | null} */
+  let speaker = null;
+  /** @type {Named[]} */
+  let names = [];
+  let wished = ""; // what the shown names answer, as it stands in a link
+  let seed = 0;
+  let asking = 0;
+
+  /** @type {Record<string, HTMLInputElement>} */
+  const fields = Object.fromEntries([...TEXTS, ...NUMBERS, "novel"].map((name) => {
+    const kind = name === "novel" ? { type: "checkbox" } : NUMBERS.includes(name)
+      ? { type: "number", min: "1", max: String(LONGEST), step: "1" }
+      : { type: "text", maxLength: LONGEST, autocomplete: "off", autocapitalize: "off", spellcheck: false };
+    return [name, make("input", { id: `names-${name}`, ...kind })];
+  }));
+  const labelled = (/** @type {string} */ name) =>
+    make("div", { className: "field" }, make("label", { htmlFor: `names-${name}`, dataset: { say: `names.${name}` } }), fields[name]);
+  const novel = make("label", { className: "tick" }, fields.novel, make("span", { dataset: { say: "names.novel" } }));
+  const form = make("form", { className: "sheet wish" },
+    make("h2", { dataset: { say: "names.title" } }),
+    make("div", { className: "fields" }, ...TEXTS.map(labelled),
+      make("fieldset", { className: "field" }, make("legend", { dataset: { say: "names.length" } }),
+        make("div", { className: "range" }, ...NUMBERS.map(labelled)))),
+    make("p", { className: "hint", dataset: { say: "names.pattern.help" } }), novel,
+    make("button", { type: "submit", className: "main", dataset: { say: "names.ten" } }));
+  const list = make("ol", { className: "names" });
+  const note = make("p", { className: "hint" });
+  const spoken = make("p", { className: "unseen", role: "status" });
+  const more = button("", () => void wish(true), "pill");
+  const copied = button("", () => copy(copied, names.map((each) => each.name).join("\n"), "chat.copied"));
+  const csv = button("", () => save(names.map(kept)));
+  const share = button("", () => copy(share, `${linkTo("names", {}).split("#")[0]}#names?${wished}`, "names.shared"));
+  const about = make("footer", {}, note, copied, csv, share, more);
+  const rate = make("p", { className: "hint" });
+  const favourites = make("ul", { className: "names" });
+  const keptNote = make("p", { className: "hint" });
+  const keptCsv = button("", () => save(read()));
+  find("names").append(
+    form,
+    make("section", { className: "sheet", ariaLive: "off" }, list, about, rate, spoken),
+    make("section", { className: "sheet kept" }, make("h2", { dataset: { say: "names.kept" } }), keptNote, favourites, make("footer", {}, keptCsv)));
+
+  // ---- the wish -------------------------------------------------------------------------------
+
+  /** What is asked, as it stands in a link: nothing that is not asked. */
+  function asked() {
+    const told = new URLSearchParams({ model: speaker?.facts.name ?? "" });
+    for (const name of [...TEXTS, ...NUMBERS]) if (fields[name].value) told.set(name, fields[name].value);
+    if (fields.novel.checked && !fields.novel.disabled) told.set("novel", "1");
+    const { temperature, balance } = page.settings();
+    told.set("temperature", String(temperature));
+    if (balance) told.set("balance", String(balance));
+    return told;
+  }
+
+  /** @param {boolean} [again] the next ones of the same seed */
+  async function wish(again = false) {
+    if (!speaker) return;
+    const id = ++asking;
+    const told = asked();
+    const [shortest, longest] = NUMBERS.map((name) => Number(told.get(name) ?? 0));
+    const length = shortest || longest ? [shortest || 1, longest || LONGEST] : null;
+    const constraint = { ...Object.fromEntries(TEXTS.map((name) => [name, told.get(name) ?? ""])), length, novel: told.has("novel") };
+    const settings = { ...page.settings(), maxChars: longest || undefined, ...(again ? { seed } : {}) };
+    const before = again ? names : [];
+    page.refuse(null);
+    find("names").ariaBusy = "true";
+    try {
+      const tell = (/** @type {Named[]} */ found) => {
+        if (id === asking) draw([...before, ...found]);
+      };
+      const asking_ = { name: speaker.facts.name, constraint, settings, first: before.length };
+      const made = await ask("wish", asking_, tell);
+      if (id !== asking) return;
+      seed = made.seed;
+      told.set("seed", String(seed));
+      wished = told.toString();
+      draw([...before, ...made.names]);
+      const few = made.names.length < (settings.count ?? 10);
+      note.textContent = few ? say(names.length ? "names.few" : "names.none") : say("chat.seed", { seed });
+      announce();
+    } catch (error) {
+      if (id === asking) page.refuse(error);
+    }
+    find("names").ariaBusy = "false";
+  }
+
+  function announce() {
+    const count = (/** @type {string} */ standing) => names.filter((each) => each.standing === standing).length;
+    const judged = { count: names.length, new: count("new"), near: count("near"), known: count("known") };
+    spoken.textContent = say(speaker?.facts.error ? "names.said" : "names.said.unjudged", judged);
+  }
+
+  // ---- what came of it ------------------------------------------------------------------------
+
+  /** @param {Named[]} now */
+  function draw(now) {
+    names = now;
+    about.hidden = !names.length;
+    list.replaceChildren(...names.map((each) => row(each, isKept(each.name), () => toggle(kept(each)))));
+    if (!names.length) list.append(make("li", { className: "empty" }, make("span", {}, say("names.empty"))));
+    drawKept();
+  }
+
+  /** @param {Named} each @param {boolean} liked @param {() => void} tapped */
+  function row(each, liked, tapped) {
+    const standing = each.standing ? make("span", { className: `badge ${each.standing}` }, say(`names.${each.standing}`)) : "";
+    const nats = each.nats === null ? "" : make("span", { className: "nats" }, say("names.nats", { nats: number(each.nats, 1) }));
+    const name = button(each.name, tapped, "name");
+    name.ariaPressed = String(liked);
+    return make("li", {}, name, standing, nats);
+  }
+
+  /** @param {Named} each @returns {Kept} */
+  const kept = (each) => ({ ...each, seed, settings: wished });
+
+  // ---- favourites -----------------------------------------------------------------------------
+
+  /** @type {Record<string, Kept[]>} */
+  let held = {};
+  let lasting = true;
+
+  /** @returns {Kept[]} */
+  function read() {
+    try {
+      held = JSON.parse(remembered("favourites") ?? "null") ?? held;
+    } catch {
+      // what others left there
+    }
+    const found = held[speaker?.facts.name ?? ""];
+    return Array.isArray(found) ? found.filter((each) => typeof each?.name === "string") : [];
+  }
+
+  const isKept = (/** @type {string} */ name) => read().some((each) => each.name === name);
+
+  /** @param {Kept} each */
+  function toggle(each) {
+    const others = read().filter(({ name }) => name !== each.name);
+    const now = others.length < read().length ? others : [...others, each].slice(-MOST);
+    held = { ...held, [speaker?.facts.name ?? ""]: now };
+    lasting = remember("favourites", JSON.stringify(held));
+    draw(names);
+  }
+
+  function drawKept() {
+    const all = read();
+    const title = speaker?.told.title[language] ?? "";
+    keptNote.textContent = [say(all.length ? "names.kept.of" : "names.kept.none", { title }), lasting ? "" : say("names.kept.fleeting")].join(" ");
+    favourites.replaceChildren(...all.map((each) => {
+      const made = row(each, true, () => toggle(each));
+      const name = made.querySelector("button");
+      if (name) name.ariaLabel = say("names.remove", { name: each.name });
+      return made;
+    }));
+    keptCsv.hidden = !all.length;
+  }
+
+  // ---- taking them away -----------------------------------------------------------------------
+
+  /** A cell that a spreadsheet would take for a formula is made plain text. @param {unknown} value */
+  function cell(value) {
+    const text = String(value ?? "");
+    const safe = /^\s*[=+\-@＝＋－＠]|^[\t\r\n]/.test(text) ? `'${text}` : text;
+    return `"${safe.replaceAll('"', '""')}"`;
+  }
+
+  /** @param {Kept[]} rows */
+  function save(rows) {
+    const model = speaker?.facts.name ?? "";
+    const lines = [["name", "model", "standing", "seed", "settings"], ...rows.map((each) => [each.name, model, each.standing, each.seed, each.settings])];
+    const text = `\ufeff${lines.map((cells) => cells.map(cell).join(",")).join("\r\n")}\r\n`; // the mark says UTF-8
+    const href = URL.createObjectURL(new Blob([text], { type: "text/csv;charset=utf-8" }));
+    make("a", { href, download: `${model}.csv` }).click();
+    setTimeout(() => URL.revokeObjectURL(href), 10_000);
+  }
+
+  form.onsubmit = (event) => {
+    event.preventDefault();
+    void wish();
+  };
+  const furnish = () => {
+    [copied, csv, share, more, keptCsv].forEach((each, place) => {
+      each.textContent = say(["names.copy", "names.csv", "names.share", "names.more", "names.csv"][place]);
+    });
+    const error = speaker?.facts.error;
+    rate.textContent = error
+      ? say("names.rate", { known: number(1 / error.known), near: number(1 / error.near) })
+      : say("names.unjudged");
+    draw(names);
+  };
+  window.addEventListener("spoken", furnish);
+
+  return {
+    choose(chosen) {
+      speaker = chosen;
+      asking += 1;
+      names = [];
+      fields.novel.disabled = !chosen.facts.error;
+      furnish();
+    },
+    follow(told) {
+      for (const name of [...TEXTS, ...NUMBERS]) fields[name].value = (told.get(name) ?? "").slice(0, LONGEST);
+      fields.novel.checked = told.get("novel") === "1";
+      if (told.has("seed") && speaker?.facts.kind === "names") void wish();
+    },
+  };
+}
