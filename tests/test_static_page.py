@@ -1,5 +1,7 @@
 """The static page in Chromium: it writes what Python writes, alone, offline, and in a sandbox."""
 
+import math
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -214,3 +216,92 @@ def test_its_policy_lets_it_run_nothing_but_its_own_files(chromium: Any, address
         assert "'unsafe-eval'" not in policy
         refused = tab.evaluate("() => fetch('https://example.org/').then(() => false, () => true)")
         assert refused
+
+
+def test_names_to_a_wish_are_judged_kept_and_taken_along(chromium: Any, address: str) -> None:
+    wish = {"model": "municipios", "pattern": ".*(tepec|tlán)", "novel": 1, "temperature": 0.8}
+    path = f"index.html#names?{urlencode({**wish, 'seed': 7})}"
+    with opened(chromium, address, path, accept_downloads=True) as tab:
+        tab.wait_for_selector("#names .badge")
+        tab.wait_for_selector("#names[aria-busy=false]")
+        python = load_bundle(SHIPPED / "municipios", trusted=True)
+        asked = {"pattern": wish["pattern"], "novel": True, "temperature": 0.8}
+        expected = python.generate(20, seed=7, max_chars=100, **asked)
+        shown = "#names ol.names .name"
+        assert tab.locator(shown).all_text_contents() == expected[:10]
+        badges = tab.locator("#names ol.names .badge").all_text_contents()
+        words = {"new": "nuevo", "near": "a una letra", "known": "en la lista"}
+        assert badges == [words[str(python.standing(name))] for name in expected[:10]]
+        tab.locator(shown).nth(2).click()
+        tab.wait_for_selector("#names ul.names .name")
+        with tab.expect_download() as download:
+            tab.click("#names .sheet footer button >> nth=1")
+        text = download.value.path().read_bytes().decode("utf-8-sig")
+        lines = text.splitlines()
+        assert lines[0] == '"name","model","standing","seed","settings"'
+        assert [line.split('","')[0][1:] for line in lines[1:]] == expected[:10]
+        tab.click("#names .pill")
+        tab.wait_for_selector("#names ol.names li:nth-child(20) .badge")
+        assert tab.locator(shown).all_text_contents() == expected
+        for place in ("#names .badge", "#names .nats", "#names .name", "#names .hint"):
+            assert tab.eval_on_selector(place, CONTRAST) >= 4.5, place
+        tab.reload()
+        tab.wait_for_selector("#names ul.names .name")
+        assert tab.locator("#names ul.names .name").all_text_contents() == [expected[2]]
+        tab.fill("#names-pattern", "San [")
+        tab.press("#names-pattern", "Enter")
+        tab.wait_for_selector("#refused:not([hidden])")
+        tab.fill("#names-pattern", "")
+
+
+def test_a_text_is_shown_from_inside(chromium: Any, address: str) -> None:
+    text = "Y dijo Jesús"
+    path = f"index.html#inside?{urlencode({'model': 'biblia', 'text': text})}"
+    look = {"locale": "en-US", "viewport": PHONE, "color_scheme": "dark"}
+    with opened(chromium, address, path, **look) as tab:
+        tab.wait_for_selector(f"#inside .letter:nth-child({len(text)})")
+        python = load_bundle(SHIPPED / "biblia", trusted=True)
+        assert tab.locator("#inside .letter").all_text_contents() == [*text]
+        bits = python.score(text).sum() / math.log(2)
+        assert f"{bits:.1f} bits" in (tab.text_content("#inside .sum") or "")
+        tab.locator("#inside .letter").nth(3).click()
+        assert f"{python.score(text)[3] / math.log(2):.1f} bits" in tab.inner_text(
+            "#inside .detail h3"
+        )
+        best = python.predict(text, 1)[0]
+        tab.locator("#inside .parts button").first.click()
+        tab.wait_for_selector(f"#inside .letter:nth-child({len(text) + 1})")
+        assert tab.input_value("#inside-text") == text + best.character
+        tab.click("#inside .units button >> nth=1")
+        tab.wait_for_selector("#inside .units button:nth-child(2)[aria-pressed=true]")
+        tab.wait_for_selector("#inside .letter.negative")
+        assert tab.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+        for letter in tab.locator("#inside .letter").all():
+            assert letter.evaluate(CONTRAST) >= 4.5
+
+
+def test_a_bundle_of_ones_own_is_opened_and_a_broken_one_refused(
+    chromium: Any, address: str, names_bundle: Path, tmp_path: Path
+) -> None:
+    packed = Path(shutil.make_archive(str(tmp_path / "mine"), "zip", names_bundle))
+    broken = tmp_path / "broken.zip"
+    broken.write_bytes(packed.read_bytes()[:-30])
+    with opened(chromium, address, "index.html") as tab:
+        tab.wait_for_selector(READY)
+        asked: list[str] = []
+        tab.set_input_files("#own", broken)
+        tab.wait_for_selector("#refused:not([hidden])")
+        assert "zip" in (tab.text_content("#refused") or "")
+        tab.on("request", lambda request: asked.append(request.url))
+        tab.set_input_files("#own", packed)
+        tab.wait_for_selector("#models label:first-child:has(:checked):has-text('mine.zip')")
+        tab.wait_for_selector("#loading:empty", state="attached")
+        tab.fill("#seed", "5")
+        tab.fill("#message", "ma")
+        tab.press("#message", "Enter")
+        tab.wait_for_selector(WRITTEN)
+        expected = load_bundle(names_bundle).generate(10, prefix="ma", seed=5)
+        assert tab.locator(".turn li").all_text_contents() == expected
+        assert not [url for url in asked if not url.endswith((".js", "limits.json"))], (
+            "something was sent or asked"
+        )

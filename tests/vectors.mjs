@@ -49,6 +49,20 @@ const asks = {
     await model.step.close();
     return { logits, texts, paid, likely, after };
   },
+  async speed({ folder: bundled, steps, repeats }) {
+    const bundle = parseBundle(new Uint8Array(readFileSync(`${bundled}/bundle.json`)));
+    const graph = new Uint8Array(readFileSync(`${bundled}/step.onnx`));
+    const step = await Step.open(graph, bundle.states, bundle.vocabulary.size);
+    const model = new Model(step, bundle);
+    const speeds = [];
+    for (let repeat = 0; repeat <= repeats; repeat++) {
+      const start = performance.now();
+      const stream = model.stream([], { ...model.writing({ seed: repeat }), maxChars: steps });
+      while (await stream.next());
+      speeds.push((steps / (performance.now() - start)) * 1000);
+    }
+    return speeds.slice(1); // the first one warms up
+  },
   async own({ path }) {
     const limits = JSON.parse(readFileSync(`${folder}/limits.json`, "utf8"));
     const start = performance.now();

@@ -32,6 +32,7 @@ NAMES = (
     "gpu",
     "constraints",
     "variants",
+    "web",
 )
 
 
