@@ -26,6 +26,7 @@ const MAX_TRIES = 512;
 const CHOICE = 2 ** 32; // the try whose random numbers choose among the others
 const ROWS_AT_ONCE = 256;
 const LEAST_CHANCE = 1e-300;
+const GIVE_UP = 4; // nats by which a candidate may fall behind
 
 /** @type {WeakMap<Model, Promise<Float64Array[]>>} */
 const counted = new WeakMap();
@@ -50,17 +51,18 @@ export async function* choose(model, constraint, { sampling, maxChars, seed, cou
   const named = (/** @type {number[]} */ written) => start + model.vocabulary.decode(written);
   const isNew = (/** @type {Written} */ each) => !constraint.novel || !membership?.knows(named(each.ids));
   const atOnce = Math.floor(ROWS_AT_ONCE / tries);
-  for (let done = 0; done < count; done += atOnce) {
-    const rows = Array.from({ length: Math.min(atOnce, count - done) }, (_, i) => first + done + i);
+  for (let done = 0, size = Math.min(2, atOnce); done < count; done += size, size = Math.min(2 * size, atOnce)) {
+    const rows = Array.from({ length: Math.min(size, count - done) }, (_, i) => first + done + i);
     const keys = rows.map((row) => rowKey(seed, row));
     /** @type {(number[] | undefined)[]} */
     const found = rows.map(() => undefined);
     for (let tried = 0, some = tries; found.includes(undefined); ) {
       const left = [...keys.keys()].filter((place) => !found[place]);
       const asked = left.flatMap((place) => Array.from({ length: some }, (_, i) => tryKey(keys[place], tried + i)));
-      const drawn = limit ? await writeRows(model, ids, asked, sampling, limit, guide) : asked.map(() => ({ ids: [], logWeight: 0 }));
+      const giveUp = tried ? Infinity : GIVE_UP;
+      const drawn = limit ? await writeRows(model, ids, asked, sampling, limit, guide, giveUp) : asked.map(() => ({ ids: [], logWeight: 0 }));
       for (const [place, row] of left.entries()) {
-        const fit = drawn.slice(place * some, (place + 1) * some).filter(isNew);
+        const fit = drawn.slice(place * some, (place + 1) * some).filter((each) => isNew(each) && each.logWeight > -Infinity);
         if (fit.length) found[row] = oneOf(fit, uniform(tryKey(keys[row], CHOICE), tried));
       }
       [tried, some] = [tried + some, Math.max(CANDIDATES, 2 * some)];
@@ -100,27 +102,33 @@ export function guideNames({ vocabulary }, constraint, longest, pairs) {
 }
 
 /**
- * A row for each key, side by side, led by the guide.
+ * A row for each key, side by side, led by the guide. One is given up when its weight, by what the
+ * guide expects of it, is so many nats below that of all rows at their beginning.
  * @param {Model} model @param {number[]} ids what all rows begin with @param {bigint[]} keys
- * @param {Sampling} sampling @param {number} limit @param {Guide | null} guide
+ * @param {Sampling} sampling @param {number} limit @param {Guide | null} guide @param {number} giveUp
  */
-async function writeRows(model, ids, keys, sampling, limit, guide) {
+async function writeRows(model, ids, keys, sampling, limit, guide, giveUp) {
   const { step } = model;
   const isGreedy = sampling.temperature === 0;
   const warmth = Math.fround(sampling.temperature);
   const opened = await reading(step, ids, balanced(step.initial(), sampling.balance));
   const rows = keys.map((key) => ({ key, ids: /** @type {number[]} */ ([]), logWeight: 0, at: guide?.start ?? 0n, over: false }));
   const from = guide?.length ?? 0;
+  let least = -Infinity;
 
   /** @param {Float32Array} logits @param {Float32Array} nats of the guide */
   const led = (logits, nats) => logits.map((score, id) =>
     isGreedy ? (nats[id] > -Infinity ? score : nats[id]) : Math.fround(score + Math.fround(nats[id] * warmth)));
 
-  /** @param {Float32Array} logits @param {number} id */
-  const logChance = (logits, id) => {
-    if (isGreedy) return 0;
-    const chances = weights(logits, sampling, true);
-    return Math.log(Math.max(chances[id] / chances.reduce((a, b) => a + b, 0), LEAST_CHANCE));
+  /** Of an id, the log of its chance by each. @param {Float32Array} own @param {Float32Array} shown */
+  const ahead = (own, shown) => {
+    if (isGreedy) return () => 0;
+    const [ours, theirs] = [own, shown].map((logits) => {
+      const chances = weights(logits, sampling, true);
+      const total = chances.reduce((a, b) => a + b, 0);
+      return (/** @type {number} */ id) => Math.log(Math.max(chances[id] / total, LEAST_CHANCE));
+    });
+    return (/** @type {number} */ id) => ours(id) - theirs(id);
   };
 
   let busy = rows;
@@ -130,10 +138,14 @@ async function writeRows(model, ids, keys, sampling, limit, guide) {
     const mayEnd = position > 0 || ids.length > 0;
     busy.forEach((row, place) => {
       const own = mayEnd ? logits[place] : logits[place].with(0, -Infinity);
-      const shown = guide ? led(own, guide.outlook(row.at, from + position)) : own;
-      const id = pick(shown, uniform(row.key, position), sampling, mayEnd);
-      if (guide) {
-        row.logWeight += logChance(own, id) - logChance(shown, id);
+      const nats = guide?.outlook(row.at, from + position);
+      const shown = nats ? led(own, nats) : own;
+      let id = pick(shown, uniform(row.key, position), sampling, mayEnd);
+      if (guide && nats) {
+        const gained = ahead(own, shown);
+        if (position === 0 && place === 0) least = nats.reduce((most, hope, each) => Math.max(most, gained(each) + hope), -Infinity) - giveUp;
+        row.logWeight += gained(id);
+        if (position > 0 && id && row.logWeight + nats[id] < least) [id, row.logWeight] = [0, -Infinity];
         if (id) row.at = guide.advance(row.at, id, from + position);
       }
       if (id) row.ids.push(id);

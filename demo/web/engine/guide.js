@@ -10,7 +10,7 @@ import { only, replaced } from "./step.js";
 /** @typedef {import("./glushkov.js").Glushkov} Glushkov */
 
 const MAX_LAYERS = 400_000;
-const MAX_FORESEEN = 300; // positions
+const MAX_WORK = 60_000_000; // multiplications of looking ahead
 const AHEAD = 48;
 const LEAST = 1e-6;
 const NAMES = 64;
@@ -35,7 +35,8 @@ export class Guide {
     this.into = into;
     this.within = withinOf(automaton);
     this.below = this.aliveBelow();
-    const foresees = pairs && this.follow.length <= MAX_FORESEEN && this.shortest <= longest;
+    const work = this.follow.length ** 2 * into.length * (AHEAD + this.shortest);
+    const foresees = pairs && work <= MAX_WORK && this.shortest <= longest;
     this.foresight = foresees ? new Foresight(automaton, classes, into, pairs, this.shortest, longest) : null;
     this.length = 0;
     this.start = 1n & this.alive(0);
