@@ -21,6 +21,7 @@ from charmodels.runtime import BundleError, SettingError, verify
 from charmodels.runtime.bundle import STEP, read_bundle
 from charmodels.runtime.sources import MAX_ENTRIES, MAX_FILES, MAX_RATIO, bundle_files
 from demo.shelf import SHIPPED, Speaker, bundle_paths, open_shelf
+from demo.units import find_units
 from demo.words import LANGUAGES, WORDS
 
 WEB = Path(__file__).parent / "web"
@@ -229,6 +230,15 @@ def _told(speaker: Speaker) -> dict[str, Any]:
         "about": {language: speaker.about(language) for language in LANGUAGES},
         "kind": speaker.model.bundle.kind,
         "beginnings": speaker.beginnings(),
+        "units": [
+            {
+                "property": each.property,
+                "state": each.unit.state,
+                "index": each.unit.index,
+                "score": round(each.concordance, 4),
+            }
+            for each in find_units(speaker.model).found
+        ],
     }
 
 
