@@ -142,11 +142,56 @@ class Speaker:
 
     def card(self, language: Language) -> str:
         """The model card as HTML."""
+        facts = "".join(
+            f"<div class={name}><dt>{title}</dt><dd>{_escaped(value)}</dd></div>"
+            for name, title, value in self.facts(language)
+        )
+        notes = "".join(f"<p>{_escaped(note)}</p>" for note in self.notes(language))
         return (
             f'<section class="card"><h2>{_escaped(self.title(language))}</h2>'
-            f'<p class="about">{_escaped(self.about(language))}</p>'
-            f"<dl>{self._facts(language)}</dl>{self._more(language)}</section>"
+            f'<p class="about">{_escaped(self.about(language))}</p><dl>{facts}</dl>'
+            f"<details><summary>{say(language, 'card.more')}</summary>{notes}</details></section>"
         )
+
+    def facts(self, language: Language) -> list[tuple[str, str, str]]:
+        """The card's figures: the name of each, what it is called, and its value."""
+        metrics, provenance = self.model.bundle.metrics, self.model.bundle.provenance
+        parameters = _number(metrics.get("parameters"))
+        bits = self.bits_per_char
+        introduction = self._introduction
+        if introduction:
+            spoken = introduction.language[language]
+        else:
+            spoken = _fact(provenance.get("language"), language)
+            spoken = say(language, f"spoken.{spoken}") if f"spoken.{spoken}" in WORDS else spoken
+        unknown = say(language, "card.unknown")
+        rows = [
+            ("parameters", unknown if parameters is None else whole(language, round(parameters))),
+            ("size", size_said(language, self.size)),
+            ("bits", unknown if bits is None else f"{bits:.2f}"),
+        ]
+        rows.append(("kind", say(language, f"kind.{self.model.bundle.kind}")))
+        optional = (("language", spoken), ("network", self._engines(language)))
+        rows += [row for row in optional if row[1]]
+        return [(name, say(language, f"card.{name}"), value) for name, value in rows]
+
+    def notes(self, language: Language) -> list[str]:
+        """What the figures mean and where the data come from."""
+        provenance, metrics = self.model.bundle.provenance, self.model.bundle.metrics
+        data = _fact(provenance.get("title"), language)
+        licence = _fact(provenance.get("licence"), language)
+        novel = _number(metrics.get("novel_share"))
+        spelled = _number(metrics.get("spelled_share")) if self.model.has_ngram else None
+        lines = [
+            say(language, "card.bits.help"),
+            novel is not None and say(language, "card.novel", share=f"{100 * novel:.0f}"),
+            spelled is not None and say(language, "card.spelled", share=f"{100 * spelled:.0f}"),
+            *self._variants(language),
+            data and f"{say(language, 'card.data')}: {data}",
+            _fact(provenance.get("credit"), language),
+            licence and f"{say(language, 'card.licence')}: {licence}",
+        ]
+        return [line for line in lines if line]
 
     @property
     def network(self) -> str:
@@ -167,57 +212,12 @@ class Speaker:
     def _introduction(self) -> Introduction | None:
         return INTRODUCTIONS.get(self.name) if self.shipped else None
 
-    def _facts(self, language: Language) -> str:
-        """The card's figures, each with its name."""
-        metrics, provenance = self.model.bundle.metrics, self.model.bundle.provenance
-        parameters = _number(metrics.get("parameters"))
-        bits = self.bits_per_char
-        introduction = self._introduction
-        if introduction:
-            spoken = introduction.language[language]
-        else:
-            spoken = _fact(provenance.get("language"), language)
-            spoken = say(language, f"spoken.{spoken}") if f"spoken.{spoken}" in WORDS else spoken
-        unknown = say(language, "card.unknown")
-        rows = [
-            ("parameters", unknown if parameters is None else whole(language, round(parameters))),
-            ("size", size_said(language, self.size)),
-            ("bits", unknown if bits is None else f"{bits:.2f}"),
-        ]
-        rows.append(("kind", say(language, f"kind.{self.model.bundle.kind}")))
-        optional = (("language", spoken), ("network", self._engines(language)))
-        rows += [row for row in optional if row[1]]
-        titles = [(name, say(language, f"card.{name}"), value) for name, value in rows]
-        return "".join(
-            f"<div class={name}><dt>{title}</dt><dd>{_escaped(value)}</dd></div>"
-            for name, title, value in titles
-        )
-
     def _engines(self, language: Language) -> str:
         """The network, and the n-gram beside it with its order: LSTM 160 + n-gram 7."""
         contexts = [s.shape for s in self.model.bundle.states if s.name == "n_0" and s.shape]
         ngram = say(language, "card.ngram")
         counted = [f"{ngram} {c[0] + 1}" for c in contexts if self.model.has_ngram]
         return " + ".join(filter(None, [self.network, *counted]))
-
-    def _more(self, language: Language) -> str:
-        """What the figures mean and where the data come from, folded away."""
-        provenance, metrics = self.model.bundle.provenance, self.model.bundle.metrics
-        data = _fact(provenance.get("title"), language)
-        licence = _fact(provenance.get("licence"), language)
-        novel = _number(metrics.get("novel_share"))
-        spelled = _number(metrics.get("spelled_share")) if self.model.has_ngram else None
-        lines = [
-            say(language, "card.bits.help"),
-            novel is not None and say(language, "card.novel", share=f"{100 * novel:.0f}"),
-            spelled is not None and say(language, "card.spelled", share=f"{100 * spelled:.0f}"),
-            *self._variants(language),
-            data and f"{say(language, 'card.data')}: {data}",
-            _fact(provenance.get("credit"), language),
-            licence and f"{say(language, 'card.licence')}: {licence}",
-        ]
-        told = "".join(f"<p>{_escaped(line)}</p>" for line in lines if line)
-        return f"<details><summary>{say(language, 'card.more')}</summary>{told}</details>"
 
     def _variants(self, language: Language) -> list[str]:
         """The smaller graphs that the bundle has beside the one that speaks."""

@@ -165,13 +165,14 @@ def _refuse_other(out: Path, force: bool) -> None:
 
 
 def _copy_page(folder: Path, modules: Path) -> None:
-    """The page, its scripts without comments and blanks: a third of the bytes, file by file."""
+    """The page; its scripts minified, what the page and its worker share in files of its own."""
     for path in (*WEB.glob("*.html"), *WEB.glob("*.css")):
         shutil.copyfile(path, folder / path.name)
     for shared in ("favicon.svg", "colours.css"):
         shutil.copyfile(_ASSETS / shared, folder / shared)
-    scripts = [*WEB.glob("*.js"), *WEB.glob("engine/*.js")]
-    _esbuild(modules, folder, scripts)
+    split = ["--bundle", "--splitting", "--chunk-names=engine/[hash]", "--external:../lib/*"]
+    _esbuild(modules, folder, [WEB / "app.js", WEB / "worker.js"], *split)
+    _esbuild(modules, folder, [WEB / "dark.js", WEB / "sw.js"])
 
 
 def _copy_libraries(folder: Path, modules: Path) -> None:
@@ -228,6 +229,8 @@ def _told(speaker: Speaker) -> dict[str, Any]:
         "name": speaker.name,
         "title": {language: speaker.title(language) for language in LANGUAGES},
         "about": {language: speaker.about(language) for language in LANGUAGES},
+        "facts": {language: speaker.facts(language) for language in LANGUAGES},
+        "notes": {language: speaker.notes(language) for language in LANGUAGES},
         "kind": speaker.model.bundle.kind,
         "beginnings": speaker.beginnings(),
         "units": [

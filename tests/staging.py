@@ -12,7 +12,7 @@ from threading import Thread
 from typing import Any
 
 from charmodels.runtime import SettingError
-from demo.static_space import Staged, stage
+from demo.static_space import WEB, Staged, stage
 from tests.browser import missing
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -35,8 +35,16 @@ def staged(base: Path) -> Staged:
 
 
 def ask(folder: Path, requests: list[dict[str, Any]]) -> list[Any]:
-    """What the page's own modules answer, each request to one of `vectors.mjs`."""
-    command = ["node", str(ROOT / "tests" / "vectors.mjs"), str(folder)]
+    """What the page's own modules answer, each request to one of `vectors.mjs`.
+
+    They stand as `demo/web` has them, beside what was staged with them.
+    """
+    beside = folder.with_name(f"{folder.name}-modules")
+    if not beside.exists():
+        shutil.copytree(WEB / "engine", beside / "engine")
+        for name in ("lib", "models", "limits.json"):
+            (beside / name).symlink_to(folder / name)
+    command = ["node", str(ROOT / "tests" / "vectors.mjs"), str(beside)]
     text = json.dumps(requests)
     done = subprocess.run(command, input=text, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr[-2000:]

@@ -6,7 +6,7 @@ import { pathToFileURL } from "node:url";
 
 const folder = process.argv[2];
 const load = (name) => import(pathToFileURL(`${folder}/${name}`).href);
-const [{ pick, rowKey, uniform }, { parseBundle }, { Model }, { Step, useBinary }, { walk, beginning }, { choose }, { openChecked }] = await Promise.all(
+const [{ pick, rowKey, uniform }, { parseBundle }, { Model }, { Step, useBinary }, { walk, beginning }, { choose, NOTHING }, { openChecked }] = await Promise.all(
   ["sampling", "bundle", "model", "step", "generation", "constraints", "own"].map((name) => load(`engine/${name}.js`)),
 );
 const unpacked = (name) => new Uint8Array(gunzipSync(readFileSync(`${folder}/${name}`)));
@@ -21,9 +21,11 @@ const speak = async (model, { prefix, settings }) => {
   const ids = model.encode(prefix);
   const writing = model.writing(settings);
   if (!model.endless) {
-    let texts = [];
-    for await (const rows of model.rows(ids, writing)) texts = rows.map((row) => prefix + model.vocabulary.decode(row.ids));
-    return texts;
+    let names = [];
+    const wish = { ...NOTHING, starts: prefix };
+    const longer = { ...writing, maxChars: writing.maxChars + ids.length };
+    for await (const found of choose(model, wish, longer, 0)) names = [...names, ...found];
+    return names;
   }
   const stream = model.stream(ids, writing);
   let text = prefix;

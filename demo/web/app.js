@@ -8,7 +8,7 @@ import { buildWrite } from "./write.js";
 
 /**
  * @typedef {import("./engine/engine.js").Facts} Facts
- * @typedef {{name: string, title: Record<string, string>, about: Record<string, string>, kind: "names" | "text", beginnings: string[], units?: {property: string, state: string, index: number, score: number}[]}} Told
+ * @typedef {{name: string, title: Record<string, string>, about: Record<string, string>, facts: Record<string, [string, string, string][]>, notes?: Record<string, string[]>, kind: "names" | "text", beginnings: string[], units?: {property: string, state: string, index: number, score: number}[]}} Told
  *
  * A model that can be chosen, once it is open.
  * @typedef {{told: Told, facts: Facts}} Speaker
@@ -99,10 +99,11 @@ async function openOwn(file) {
   try {
     const archive = new Uint8Array(await file.arrayBuffer());
     /** @type {Facts} */
-    const { kind, provenance } = await ask("openOwn", { name, archive });
-    const title = typeof provenance.title === "string" ? provenance.title.slice(0, 100) : file.name;
-    const about = /** @type {any} */ ({ get es() { return say(`about.${kind}`); }, get en() { return say(`about.${kind}`); } });
-    models.unshift({ name, title: { es: title, en: title }, about, kind, beginnings: [""] });
+    const { kind, bytes, title = file.name } = await ask("openOwn", { name, archive });
+    const size = () => [["size", say("card.size"), say("unit.kb", { number: number(bytes / 1e3) })]];
+    const about = /** @type {any} */ ({ get es() { return say(`about.${kind}`); }, get en() { return this.es; } });
+    const facts_ = /** @type {any} */ ({ get es() { return size(); }, get en() { return size(); } });
+    models.unshift({ name, title: { es: title, en: title }, about, facts: facts_, kind, beginnings: [""] });
     if (tab === "names" && kind === "text") show("write");
     await choose(name);
   } catch (error) {
@@ -128,41 +129,13 @@ function drawModels(chosen) {
 /** What is known of the model: figures, and where its data come from. */
 function drawCard() {
   if (!speaker) return;
-  const { told: about, facts } = speaker;
-  const { metrics, provenance, states, kind } = facts;
-  const fact = (/** @type {unknown} */ value) => (typeof value === "string" ? value.slice(0, 300) : "");
-  const counted = states.find((state) => state.name === "n_0");
-  const { arch, hidden_size: hidden } = provenance.model ?? {};
-  const engines = [
-    fact(arch) && Number.isFinite(hidden) ? `${fact(arch).toUpperCase()} ${hidden}` : "",
-    facts.hasNgram && counted ? `${say("card.ngram")} ${counted.shape[0] + 1}` : "",
-  ];
-  const spoken = `spoken.${fact(provenance.language)}`;
-  const rows = {
-    parameters: Number.isFinite(metrics.parameters) ? number(metrics.parameters) : say("card.unknown"),
-    size: facts.bytes < 1e6 ? say("unit.kb", { number: number(facts.bytes / 1e3) }) : say("unit.mb", { number: number(facts.bytes / 1e6, 1) }),
-    bits: Number.isFinite(metrics.bits_per_char) ? number(metrics.bits_per_char, 2) : say("card.unknown"),
-    kind: say(`kind.${kind}`),
-    language: say(spoken) === spoken ? "" : say(spoken),
-    network: engines.filter(Boolean).join(" + "),
-  };
-  const share = (/** @type {string} */ key, /** @type {unknown} */ value) =>
-    Number.isFinite(value) ? say(key, { share: number(100 * Number(value)) }) : "";
-  const notes = [
-    say("card.bits.help"),
-    share("card.novel", metrics.novel_share),
-    facts.hasNgram ? share("card.spelled", metrics.spelled_share) : "",
-    fact(provenance.title) && `${say("card.data")}: ${fact(provenance.title)}`,
-    fact(provenance.credit),
-    fact(provenance.licence) && `${say("card.licence")}: ${fact(provenance.licence)}`,
-  ];
-  const terms = Object.entries(rows).filter(([, value]) => value);
+  const { about, facts, notes } = speaker.told;
   const open = find("card").querySelector("details")?.open ?? false;
   find("card").replaceChildren(
-    make("p", { className: "about" }, about.about[language]),
-    make("dl", {}, ...terms.map(([name, value]) =>
-      make("div", { className: name }, make("dt", {}, say(`card.${name}`)), make("dd", {}, value)))),
-    make("details", { open }, make("summary", {}, say("card.more")), ...notes.filter(Boolean).map((note) => make("p", {}, note))),
+    make("p", { className: "about" }, about[language]),
+    make("dl", {}, ...facts[language].map(([name, title, value]) =>
+      make("div", { className: name }, make("dt", {}, title), make("dd", {}, value)))),
+    make("details", { open, hidden: !notes }, make("summary", {}, say("card.more")), ...(notes?.[language] ?? []).map((note) => make("p", {}, note))),
   );
 }
 
@@ -186,8 +159,6 @@ function show(name) {
     find(`tab-${each}`).ariaSelected = String(each === tab);
     find(`tab-${each}`).tabIndex = each === tab ? 0 : -1;
   }
-  find("settings").hidden = tab === "inside";
-  find("max_chars").parentElement.hidden = tab === "names";
   document.documentElement.dataset.tab = tab;
   const names = models.filter((model) => model.kind === "names");
   const current = checked();

@@ -26,22 +26,11 @@ export function buildInside(page) {
   let asked = 0;
   let timer = 0;
 
-  const text = make("textarea", { id: "inside-text", rows: 5, maxLength: 1000, spellcheck: false, autocapitalize: "off" });
-  const explain = make("p", { className: "hint" });
-  const units = make("div", { className: "units", role: "group" });
-  const states = make("select", { id: "inside-state" });
-  const index = make("input", { id: "inside-index", type: "number", min: "0", value: "0", step: "1" });
-  const letters = make("div", { className: "letters", tabIndex: 0, role: "group" });
-  const detail = make("div", { className: "detail" });
-  const sum = make("p", { className: "sum" });
-  const spoken = make("p", { className: "unseen", role: "status" });
-  const next = make("div", { className: "parts" });
-  const dial = make("input", { id: "inside-warmth", type: "range", min: "0.1", max: "2", step: "0.05", value: "1" });
-  const entropy = make("p", { className: "hint" });
-  const back = button("", () => type([...text.value].slice(0, -1).join("")), "pill");
-  const example = button("", () => void write(), "pill");
-  const share = button("", () => copy(share, linkTo("inside", { model: speaker?.facts.name ?? "", text: text.value }), "web.linked"), "pill");
-  const any = make("p", { className: "any" });
+  const [text, states, index, letters, detail, dial] = ["text", "state", "index", "letters", "detail", "warmth"].map((name) => find(`inside-${name}`));
+  const share = find("inside-share");
+  find("inside-back").onclick = () => type([...text.value].slice(0, -1).join(""));
+  find("inside-example").onclick = () => void write();
+  share.onclick = () => copy(share, linkTo("inside", { model: speaker?.facts.name ?? "", text: text.value }), "web.linked");
 
   /** @param {string} value */
   function type(value) {
@@ -97,10 +86,10 @@ export function buildInside(page) {
       cell.onclick = () => point(place);
       return character ? [cell] : [cell, "\n"];
     }));
-    sum.textContent = seen.letters.length
+    find("inside-sum").textContent = seen.letters.length
       ? say("inside.sum", { total: number(total, 1), mean: number(total / seen.letters.length, 2) })
       : say("inside.nothing");
-    explain.textContent = say(unit ? "inside.unit.text" : "inside.surprise.text");
+    find("inside-explain").textContent = say(unit ? "inside.unit.text" : "inside.surprise.text");
     point(Math.min(chosen, seen.letters.length - 1), false);
     drawNext();
   }
@@ -110,7 +99,7 @@ export function buildInside(page) {
     chosen = place;
     const letter = seen?.letters[place];
     const cells = letters.querySelectorAll(".letter");
-    cells.forEach((cell, i) => cell.classList.toggle("chosen", i === place));
+    cells.forEach((/** @type {Element} */ cell, /** @type {number} */ i) => cell.classList.toggle("chosen", i === place));
     detail.hidden = !letter;
     if (!letter) return;
     const { glyph, spoken: name } = face(letter.character);
@@ -119,7 +108,7 @@ export function buildInside(page) {
       : say("inside.cost", { bits: number(letter.bits, 1) });
     detail.replaceChildren(make("h3", {}, `${glyph} · ${told}`), make("h4", {}, say("inside.expected")), bars(letter.expected));
     cells[place]?.scrollIntoView({ block: "nearest" });
-    if (aloud) spoken.textContent = `${name}, ${told}`;
+    if (aloud) find("inside-spoken").textContent = `${name}, ${told}`;
   }
 
   function drawNext() {
@@ -129,12 +118,12 @@ export function buildInside(page) {
     const add = (/** @type {string} */ character) => type(text.value + character);
     const both = warm(seen.next.both, temperature);
     const bits = both.reduce((all, share) => all - (share > 0 ? share * Math.log2(share) : 0), 0);
-    entropy.textContent = say("inside.entropy", { temperature: number(temperature, 2), bits: number(bits, 1), count: number(2 ** bits, 1) });
+    find("inside-entropy").textContent = say("inside.entropy", { temperature: number(temperature, 2), bits: number(bits, 1), count: number(2 ** bits, 1) });
     const parts = Object.entries(seen.next);
-    next.replaceChildren(...parts.map(([part, likely]) =>
+    find("inside-parts").replaceChildren(...parts.map(([part, likely]) =>
       make("div", {}, make("h3", {}, say(parts.length > 1 ? `inside.part.${part}` : "inside.only")),
         bars(likeliest(symbols, warm(likely, temperature), LIKELIEST), add))));
-    back.disabled = !text.value;
+    find("inside-back").disabled = !text.value;
   }
 
   /** What is said of the units that were found when the page was made. */
@@ -148,33 +137,16 @@ export function buildInside(page) {
     };
     const surprise = button(say("inside.surprise"), () => choose(null));
     surprise.ariaPressed = String(!unit);
+    const units = find("inside-units");
     units.ariaLabel = say("inside.show");
     units.replaceChildren(surprise, ...found.map(({ property, state, index: place, score }) => {
       const made = button(`${named(property)} · ${say("inside.of", { score: number(100 * score) })}`, () => choose({ state, index: place }));
       made.ariaPressed = String(unit?.state === state && unit.index === place);
       return made;
     }));
-    back.textContent = say("inside.back");
-    example.textContent = say("inside.example");
-    share.textContent = say("inside.link");
-    any.replaceChildren(
-      make("span", {}, say("inside.any")), make("label", { htmlFor: states.id }, say("inside.state")), states,
-      make("label", { htmlFor: index.id }, say("inside.index")), index);
   }
 
-  const screen = find("inside");
-  screen.append(
-    make("section", { className: "sheet" },
-      make("h2", { dataset: { say: "inside.bench" } }),
-      make("label", { htmlFor: text.id, className: "hint", dataset: { say: "inside.text" } }), text,
-      make("p", { className: "tools" }, example, share),
-      units, any, explain, letters, sum, detail, spoken),
-    make("section", { className: "sheet" },
-      make("h2", { dataset: { say: "inside.next" } }), make("p", { className: "hint", dataset: { say: "inside.next.text" } }),
-      next, make("p", { className: "tools" }, back),
-      make("label", { htmlFor: dial.id, dataset: { say: "inside.temperature" } }), dial, entropy));
-  letters.ariaLabel = "";
-  letters.onkeydown = (event) => {
+  letters.onkeydown = (/** @type {KeyboardEvent} */ event) => {
     const step = { ArrowRight: 1, ArrowLeft: -1, Home: -Infinity, End: Infinity }[event.key];
     if (!step || !seen?.letters.length) return;
     event.preventDefault();
@@ -190,7 +162,7 @@ export function buildInside(page) {
     choose({ state: states.value, index: Math.min(size - 1, Math.max(0, Math.floor(Number(index.value)) || 0)) });
     furnish();
   };
-  units.addEventListener("click", furnish);
+  find("inside-units").addEventListener("click", furnish);
   window.addEventListener("spoken", () => {
     letters.ariaLabel = say("inside.show");
     furnish();
@@ -206,7 +178,7 @@ export function buildInside(page) {
         make("option", { value: name, dataset: { size: String(shape.reduce((a, b) => a * b, 1)) } }, name)));
       text.value = now.told.beginnings[0] ?? "";
       furnish();
-      if (!screen.hidden) void look();
+      if (!find("inside").hidden) void look();
     },
     show: () => void (seen || look()),
     follow(keys) {

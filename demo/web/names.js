@@ -1,6 +1,6 @@
 // Names: ten at a time to a wish, each beside the list its model learned from; those one likes stay.
 import { ask } from "./host.js";
-import { button, copy, find, language, linkTo, make, number, remember, remembered, say } from "./page.js";
+import { button, copy, find, language, make, number, remember, remembered, say } from "./page.js";
 
 /**
  * @typedef {import("./app.js").Speaker} Speaker
@@ -24,38 +24,13 @@ export function buildNames(page) {
   let asking = 0;
 
   /** @type {Record<string, HTMLInputElement>} */
-  const fields = Object.fromEntries([...TEXTS, ...NUMBERS, "novel"].map((name) => {
-    const kind = name === "novel" ? { type: "checkbox" } : NUMBERS.includes(name)
-      ? { type: "number", min: "1", max: String(LONGEST), step: "1" }
-      : { type: "text", maxLength: LONGEST, autocomplete: "off", autocapitalize: "off", spellcheck: false };
-    return [name, make("input", { id: `names-${name}`, ...kind })];
-  }));
-  const labelled = (/** @type {string} */ name) =>
-    make("div", { className: "field" }, make("label", { htmlFor: `names-${name}`, dataset: { say: `names.${name}` } }), fields[name]);
-  const novel = make("label", { className: "tick" }, fields.novel, make("span", { dataset: { say: "names.novel" } }));
-  const form = make("form", { className: "sheet wish" },
-    make("h2", { dataset: { say: "names.title" } }),
-    make("div", { className: "fields" }, ...TEXTS.map(labelled),
-      make("fieldset", { className: "field" }, make("legend", { dataset: { say: "names.length" } }),
-        make("div", { className: "range" }, ...NUMBERS.map(labelled)))),
-    make("p", { className: "hint", dataset: { say: "names.pattern.help" } }), novel,
-    make("button", { type: "submit", className: "main", dataset: { say: "names.ten" } }));
-  const list = make("ol", { className: "names" });
-  const note = make("p", { className: "hint" });
-  const spoken = make("p", { className: "unseen", role: "status" });
-  const more = button("", () => void wish(true), "pill");
-  const copied = button("", () => copy(copied, names.map((each) => each.name).join("\n"), "chat.copied"));
-  const csv = button("", () => save(names.map(kept)));
-  const share = button("", () => copy(share, `${linkTo("names", {}).split("#")[0]}#names?${wished}`, "names.shared"));
-  const about = make("footer", {}, note, copied, csv, share, more);
-  const rate = make("p", { className: "hint" });
-  const favourites = make("ul", { className: "names" });
-  const keptNote = make("p", { className: "hint" });
-  const keptCsv = button("", () => save(read()));
-  find("names").append(
-    form,
-    make("section", { className: "sheet", ariaLive: "off" }, list, about, rate, spoken),
-    make("section", { className: "sheet kept" }, make("h2", { dataset: { say: "names.kept" } }), keptNote, favourites, make("footer", {}, keptCsv)));
+  const fields = Object.fromEntries([...TEXTS, ...NUMBERS, "novel"].map((name) => [name, find(`names-${name}`)]));
+  const [list, note, spoken, share] = ["list", "note", "spoken", "share"].map((name) => find(`names-${name}`));
+  find("names-more").onclick = () => void wish(true);
+  find("names-copy").onclick = () => copy(find("names-copy"), names.map((each) => each.name).join("\n"), "chat.copied");
+  find("names-csv").onclick = () => save(names.map(kept));
+  find("kept-csv").onclick = () => save(read());
+  share.onclick = () => copy(share, `${location.href.split("#")[0]}#names?${wished}`, "names.shared");
 
   // ---- the wish -------------------------------------------------------------------------------
 
@@ -77,7 +52,7 @@ export function buildNames(page) {
     const told = asked();
     const [shortest, longest] = NUMBERS.map((name) => Number(told.get(name) ?? 0));
     const length = shortest || longest ? [shortest || 1, longest || LONGEST] : null;
-    const constraint = { ...Object.fromEntries(TEXTS.map((name) => [name, told.get(name) ?? ""])), length, novel: told.has("novel") };
+    const constraint = { ...Object.fromEntries(TEXTS.map((name) => [name, told.get(name) ?? ""])), length, novel: told.has("novel"), judged: true };
     const settings = { ...page.settings(), maxChars: longest || undefined, ...(again ? { seed } : {}) };
     const before = again ? names : [];
     page.refuse(null);
@@ -87,7 +62,7 @@ export function buildNames(page) {
         if (id === asking) draw([...before, ...found]);
       };
       const asking_ = { name: speaker.facts.name, constraint, settings, first: before.length };
-      const made = await ask("wish", asking_, tell);
+      const made = await ask("names", asking_, tell);
       if (id !== asking) return;
       seed = made.seed;
       told.set("seed", String(seed));
@@ -113,7 +88,7 @@ export function buildNames(page) {
   /** @param {Named[]} now */
   function draw(now) {
     names = now;
-    about.hidden = !names.length;
+    find("names-about").hidden = !names.length;
     list.replaceChildren(...names.map((each) => row(each, isKept(each.name), () => toggle(kept(each)))));
     if (!names.length) list.append(make("li", { className: "empty" }, make("span", {}, say("names.empty"))));
     drawKept();
@@ -162,14 +137,14 @@ export function buildNames(page) {
   function drawKept() {
     const all = read();
     const title = speaker?.told.title[language] ?? "";
-    keptNote.textContent = [say(all.length ? "names.kept.of" : "names.kept.none", { title }), lasting ? "" : say("names.kept.fleeting")].join(" ");
-    favourites.replaceChildren(...all.map((each) => {
+    find("kept-note").textContent = [say(all.length ? "names.kept.of" : "names.kept.none", { title }), lasting ? "" : say("names.kept.fleeting")].join(" ");
+    find("kept").replaceChildren(...all.map((each) => {
       const made = row(each, true, () => toggle(each));
       const name = made.querySelector("button");
       if (name) name.ariaLabel = say("names.remove", { name: each.name });
       return made;
     }));
-    keptCsv.hidden = !all.length;
+    find("kept-csv").hidden = !all.length;
   }
 
   // ---- taking them away -----------------------------------------------------------------------
@@ -191,16 +166,13 @@ export function buildNames(page) {
     setTimeout(() => URL.revokeObjectURL(href), 10_000);
   }
 
-  form.onsubmit = (event) => {
+  find("names-wish").onsubmit = (/** @type {Event} */ event) => {
     event.preventDefault();
     void wish();
   };
   const furnish = () => {
-    [copied, csv, share, more, keptCsv].forEach((each, place) => {
-      each.textContent = say(["names.copy", "names.csv", "names.share", "names.more", "names.csv"][place]);
-    });
     const error = speaker?.facts.error;
-    rate.textContent = error
+    find("names-rate").textContent = error
       ? say("names.rate", { known: number(1 / error.known), near: number(1 / error.near) })
       : say("names.unjudged");
     draw(names);

@@ -56,7 +56,7 @@ export function told(error) {
   const { key = "web.failed", values = { reason: error?.message ?? String(error) } } = error;
   const blanks = { ...values };
   if (blanks.setting) blanks.setting = say(blanks.setting);
-  return say(key === "failed" ? "web.failed" : key, blanks);
+  return say(key, blanks);
 }
 
 /** Thousands apart: 98 432 in Spanish, 98,432 in English. @param {number} value @param {number} [places] */

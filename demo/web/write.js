@@ -53,18 +53,21 @@ export function buildWrite(page) {
     draw(turn);
     busy(true);
     const { name, kind } = speaker.facts;
-    const asked = { name, message: text, said: turn.said, settings: turn.settings };
+    const { maxChars = 0 } = turn.settings;
+    const asked = kind === "text"
+      ? { name, message: text, said: turn.said, settings: turn.settings }
+      : { name, constraint: { starts: text }, first: 0, settings: { ...turn.settings, maxChars: Math.min(100, maxChars + [...turn.message].length) } };
     try {
       const asking = ask(kind === "text" ? "write" : "names", asked, (piece) => {
         if (kind === "text") {
           turn.text += piece.text;
           turn.nats.push(...piece.nats);
-        } else turn.names = piece;
+        } else turn.names = namesOf(piece);
         grow(turn);
       });
       writing = asking.id;
       const { seed, temperature, stopped, names } = await asking;
-      if (names) turn.names = names;
+      if (names) turn.names = namesOf(names);
       turn.settings = { ...turn.settings, seed, temperature };
       turn.stopped = stopped;
       if (message.value === text) message.value = "";
@@ -78,6 +81,8 @@ export function buildWrite(page) {
     if (turns.includes(turn)) draw(turn);
     furnish();
   }
+
+  const namesOf = (/** @type {import("./engine/engine.js").Named[]} */ told) => told.map((each) => each.name);
 
   /** @param {boolean} now */
   function busy(now) {
@@ -167,17 +172,16 @@ export function buildWrite(page) {
       /** @type {number[]} */
       const likely = await ask("predict", asked);
       if (pointed !== index) return;
-      const dial = make("input", { type: "range", min: "0.1", max: "2", step: "0.05", value: "1", id: "what-if" });
-      const title = make("p", { className: "where" }, `…${asked.text.slice(-24).replaceAll("\n", "↵")}`, make("b", {}, face(letters[index]).glyph));
-      const label = make("label", { htmlFor: "what-if" });
-      const shown = make("div", {});
-      dial.oninput = () => {
-        label.textContent = say("chat.temperature", { value: number(Number(dial.value), 2) });
-        shown.replaceChildren(bars(likeliest(turn.speaker.facts.symbols, warm(likely, Number(dial.value)), LIKELIEST)));
+      find("where").replaceChildren(`…${asked.text.slice(-24).replaceAll("\n", "↵")}`, make("b", {}, face(letters[index]).glyph));
+      const dial = find("what-if");
+      const options = () => {
+        const temperature = Number(dial.value);
+        find("what-if-at").textContent = say("chat.temperature", { value: number(temperature, 2) });
+        find("place-options").replaceChildren(bars(likeliest(turn.speaker.facts.symbols, warm(likely, temperature), LIKELIEST)));
       };
-      dial.oninput(new Event("input"));
-      const close = button(say("web.close"), () => (place.hidden = true), "close");
-      place.replaceChildren(title, close, label, dial, shown);
+      if (place.hidden) dial.value = 1;
+      dial.oninput = options;
+      options();
       place.hidden = false;
     } catch (error) {
       page.refuse(error);
@@ -226,6 +230,7 @@ export function buildWrite(page) {
     void write(message.value);
   };
   const halt = () => writing !== null && cancel(writing);
+  find("place-close").onclick = () => (find("place").hidden = true);
   find("stop").onclick = halt;
   document.addEventListener("keydown", (event) => event.key === "Escape" && halt());
   find("forget").onclick = () => {

@@ -1,7 +1,7 @@
 // A question to the engine as a message, and its answers as messages.
 
 /**
- * @typedef {{id: number, method: "open" | "openOwn" | "write" | "names" | "wish" | "predict" | "inspect" | "example" | "cancel", asked: any}} Question
+ * @typedef {{id: number, method: "open" | "openOwn" | "write" | "names" | "predict" | "inspect" | "example" | "cancel", asked: any}} Question
  * @typedef {{id: number, told?: any, made?: any, refused?: {key: string, values: Record<string, string | number>}}} Answer
  */
 
@@ -15,7 +15,7 @@ export async function answer(engine, { id, method, asked }, say) {
     const made = await engine[method](asked, (/** @type {unknown} */ told) => say({ id, told }), id);
     say({ id, made });
   } catch (error) {
-    const { key = "failed", values = { reason: String(error).slice(0, 200) } } = /** @type {any} */ (error);
+    const { key = "web.failed", values = { reason: String(error).slice(0, 200) } } = /** @type {any} */ (error);
     say({ id, refused: { key, values } });
   }
 }

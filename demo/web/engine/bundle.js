@@ -69,7 +69,7 @@ function fromFacts(facts) {
     vocabulary: vocabularyOf(facts.vocabulary),
     states: statesOf(facts.states),
     sampling: samplingOf(sampling),
-    maxChars: whole(sampling.max_chars, "sampling.max_chars", 1, MAX_CHARS),
+    maxChars: whole(sampling.max_chars, "max_chars", 1, MAX_CHARS),
     provenance: object(facts.provenance, "provenance"),
     metrics: object(facts.metrics, "metrics"),
     files: Object.fromEntries(Object.entries(files).map(([name, file]) => [fileName(name), graphFile(file)])),
@@ -82,11 +82,7 @@ function fromFacts(facts) {
 /** @param {unknown} symbols */
 function vocabularyOf(symbols) {
   must(Array.isArray(symbols) && symbols.every((each) => typeof each === "string"), "vocabulary");
-  try {
-    return new Vocabulary(/** @type {string[]} */ (symbols));
-  } catch (error) {
-    throw new Refusal("bundle.fact", { what: `vocabulary: ${/** @type {Error} */ (error).message}` });
-  }
+  return new Vocabulary(/** @type {string[]} */ (symbols));
 }
 
 /** @param {unknown} listed @returns {StateSpec[]} */
@@ -94,18 +90,16 @@ function statesOf(listed) {
   must(Array.isArray(listed), "states");
   const states = /** @type {unknown[]} */ (listed).map((each) => {
     const { name, shape, dtype, initial = 0 } = object(each, "states");
-    must(typeof name === "string" && /^[\p{L}_][\p{L}\p{N}_]*$/u.test(name), "states: name");
-    must(dtype === "float32" || dtype === "int64", `states: ${name}: dtype`);
-    must(initial === 0, `states: ${name}: initial`);
-    must(Array.isArray(shape) && shape.length > 0, `states: ${name}: shape`);
-    const sizes = shape.map((/** @type {unknown} */ size) => whole(size, `states: ${name}: shape`, 1, 2 ** 20));
-    must(sizes.reduce((/** @type {number} */ a, /** @type {number} */ b) => a * b, 1) <= 2 ** 20, `states: ${name}: shape`);
-    must(name !== MIX || (dtype === "float32" && `${sizes}` === "3"), `states: ${name}`);
+    const isNamed = typeof name === "string" && /^[\p{L}_][\p{L}\p{N}_]*$/u.test(name);
+    must(isNamed && (dtype === "float32" || dtype === "int64") && initial === 0 && Array.isArray(shape), "states");
+    const sizes = shape.map((/** @type {unknown} */ size) => whole(size, "states", 1, 2 ** 20));
+    const width = sizes.reduce((/** @type {number} */ a, /** @type {number} */ b) => a * b, 1);
+    must(sizes.length && width <= 2 ** 20 && (name !== MIX || (dtype === "float32" && `${sizes}` === "3")), "states");
     return { name, shape: sizes, dtype };
   });
   const names = states.map((state) => state.name);
   const taken = new Set(["token", "logits", ...names.flatMap((name) => [name, `next_${name}`])]);
-  must(taken.size === 2 + 2 * names.length, "states: names");
+  must(taken.size === 2 + 2 * names.length, "states");
   return states;
 }
 
@@ -113,11 +107,11 @@ function statesOf(listed) {
 function samplingOf(given) {
   const settings = Object.entries(SAMPLING).map(([name, [usual, low, high]]) => {
     const value = given[name] ?? usual;
-    must(typeof value === "number" && value >= low && value <= high, `sampling.${name}`);
+    must(typeof value === "number" && value >= low && value <= high, name);
     return [name, value];
   });
   const sampling = Object.fromEntries(settings);
-  must(Number.isInteger(sampling.top_k), "sampling.top_k");
+  must(Number.isInteger(sampling.top_k), "top_k");
   return sampling;
 }
 
@@ -130,23 +124,22 @@ function fileName(name) {
 /** @param {unknown} file @returns {GraphFile} */
 function graphFile(file) {
   const { opset, variant } = object(file, "files");
-  must(typeof variant === "string", "files: variant");
-  return { ...sizeAndHash(file, "files"), opset: whole(opset, "files: opset", 1, 1000), variant };
+  must(typeof variant === "string", "files");
+  return { ...sizeAndHash(file, "files"), opset: whole(opset, "files", 1, 1000), variant };
 }
 
 /** @param {unknown} file @param {string} key */
 function sizeAndHash(file, key) {
   const { sha256, bytes } = object(file, key);
-  must(typeof sha256 === "string", `${key}: sha256`);
-  return { sha256, bytes: whole(bytes, `${key}: bytes`, 1, MAX_GRAPH_BYTES) };
+  must(typeof sha256 === "string", key);
+  return { sha256, bytes: whole(bytes, key, 1, MAX_GRAPH_BYTES) };
 }
 
 /** @param {unknown} given @returns {Golden} */
 function goldenOf(given) {
   const { tokens, logits } = object(given, "golden");
-  must(Array.isArray(tokens) && tokens.length <= MAX_GOLDEN, "golden.tokens");
-  must(Array.isArray(logits) && logits.every(Number.isFinite), "golden.logits");
-  return { tokens: tokens.map((/** @type {unknown} */ id) => whole(id, "golden.tokens", 0, 2 ** 31)), logits };
+  must(Array.isArray(tokens) && tokens.length <= MAX_GOLDEN && Array.isArray(logits) && logits.every(Number.isFinite), "golden");
+  return { tokens: tokens.map((/** @type {unknown} */ id) => whole(id, "golden", 0, 2 ** 31)), logits };
 }
 
 /** @param {unknown} value @param {string} key @param {number} low @param {number} high */

@@ -15,7 +15,7 @@ import { only } from "./step.js";
  * @typedef {import("./sampling.js").Sampling} Sampling
  *
  * What is asked of names, all of it at once; `length` is at least and at most.
- * @typedef {{starts: string, ends: string, contains: string, pattern: string, length: [number, number] | null, novel: boolean}} Constraint
+ * @typedef {{starts: string, ends: string, contains: string, pattern: string, length: [number, number] | null, novel: boolean, judged?: boolean}} Constraint
  *
  * A row, and how much likelier it is by the model than as the guide led it.
  * @typedef {{ids: number[], logWeight: number}} Written
@@ -27,6 +27,9 @@ const CHOICE = 2 ** 32; // the try whose random numbers choose among the others
 const ROWS_AT_ONCE = 256;
 const LEAST_CHANCE = 1e-300;
 const GIVE_UP = 4; // nats by which a candidate may fall behind
+
+/** Any names. @type {Constraint} */
+export const NOTHING = { starts: "", ends: "", contains: "", pattern: "", length: null, novel: false };
 
 /** @type {WeakMap<Model, Promise<Float64Array[]>>} */
 const counted = new WeakMap();
@@ -90,7 +93,7 @@ export function guideNames({ vocabulary }, constraint, longest, pairs) {
   if (ends) trees.push({ kind: "sequence", parts: [anything, literal(ends.normalize("NFC"))] });
   if (contains) trees.push({ kind: "sequence", parts: [anything, literal(contains.normalize("NFC")), anything] });
   const start = starts.normalize("NFC");
-  const impossible = () => new Refusal("refusal.impossible", { setting: `names.${["pattern", "contains", "ends", "starts"].find((name) => constraint[/** @type {"ends"} */ (name)]) ?? "length"}` });
+  const impossible = () => new Refusal("refusal.impossible");
   if (vocabulary.unknown(start).length) throw impossible();
   if (!trees.length && !length && [...start].length <= longest) return { start, guide: null };
   const automata = (trees.length ? trees : [anything]).map((tree) => buildGlushkov(tree, vocabulary.symbols));

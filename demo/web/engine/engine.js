@@ -1,6 +1,6 @@
 // What the page asks of the models, in the worker or, where workers are refused, beside the page.
 import { parseBundle, STEP } from "./bundle.js";
-import { choose } from "./constraints.js";
+import { choose, NOTHING } from "./constraints.js";
 import { check, read } from "./files.js";
 import { inspect } from "./inside.js";
 import { Model } from "./model.js";
@@ -22,8 +22,7 @@ import { Step, useBinary } from "./step.js";
  * @property {string[]} symbols
  * @property {{known: number, near: number} | null} error of the filter of the training list
  * @property {import("./step.js").StateSpec[]} states
- * @property {Record<string, any>} provenance
- * @property {Record<string, any>} metrics
+ * @property {string} [title] if the bundle has one
  *
  * @typedef {{text: string, nats: number[]}} Piece
  *
@@ -82,63 +81,50 @@ export class Engine {
     const writing = model.writing(settings);
     const memory = await this.recall(name, model, said);
     const stream = model.stream(ids, writing, memory);
-    const gather = new Gather(tell, () => this.cancelled.has(id));
-    let whole = "";
+    let [whole, piece, paid, told] = ["", "", /** @type {number[]} */ ([]), -Infinity];
+    const flush = () => {
+      if (piece) tell({ text: piece, nats: paid });
+      [whole, piece, paid] = [whole + piece, "", []];
+    };
     for (let made = await stream.next(); made; made = await stream.next()) {
-      const character = model.vocabulary.symbols[made.id];
-      whole += character;
-      if (await gather.add(character, made.nats)) break;
+      piece += model.vocabulary.symbols[made.id];
+      paid.push(made.nats);
+      if (performance.now() - told < GATHER_MS) continue; // the first goes out at once
+      flush();
+      await breath();
+      if (this.cancelled.has(id)) break;
+      told = performance.now();
     }
-    gather.flush();
+    flush();
     this.keep(name, said, memory);
     this.keep(name, said + message.normalize("NFC") + whole, await stream.memory());
     return { text: whole, seed: writing.seed, temperature: writing.sampling.temperature, stopped: this.cancelled.delete(id) };
   }
 
   /**
-   * Write names; `tell` hears all of them so far.
-   * @param {{name: string, message: string, settings: Settings}} asked
-   * @param {(names: string[]) => void} tell @param {number} id
-   */
-  async names({ name, message, settings }, tell, id) {
-    const model = await this.model(name);
-    const ids = model.encode(message);
-    const writing = model.writing(settings);
-    const start = model.vocabulary.decode(ids);
-    let names = /** @type {string[]} */ ([]);
-    const breath = new Breath();
-    for await (const rows of model.rows(ids, writing)) {
-      names = rows.map((row) => start + model.vocabulary.decode(row.ids));
-      if (!breath.due()) continue;
-      tell(names);
-      await breath.take();
-      if (this.cancelled.has(id)) break;
-    }
-    return { names, seed: writing.seed, temperature: writing.sampling.temperature, stopped: this.cancelled.delete(id) };
-  }
-
-  /**
    * Names that are as they were asked to be, row `first` of the seed and on; `tell` hears the bare
    * names first. Fewer come where no more are found.
-   * @param {{name: string, constraint: import("./constraints.js").Constraint, settings: Settings, first: number}} asked
-   * @param {(names: Named[]) => void} tell
-   * @returns {Promise<{names: Named[], seed: number}>}
+   * @param {{name: string, constraint: Partial<import("./constraints.js").Constraint>, settings: Settings, first: number}} asked
+   * @param {(names: Named[]) => void} tell @param {number} id
    */
-  async wish({ name, constraint, settings, first }, tell) {
+  async names({ name, constraint, settings, first }, tell, id) {
     const model = await this.model(name);
-    for (const text of [constraint.starts, constraint.ends, constraint.contains]) model.encode(text, 100);
+    const wish = { ...NOTHING, ...constraint };
+    for (const text of [wish.starts, wish.ends, wish.contains]) model.encode(text);
     const writing = model.writing(settings);
     let names = /** @type {Named[]} */ ([]);
-    for await (const found of choose(model, constraint, writing, first)) {
+    for await (const found of choose(model, wish, writing, first)) {
       names = [...names, ...found.map((each) => ({ name: each, standing: null, nats: null }))];
       tell(names);
+      await breath();
+      if (this.cancelled.has(id)) break;
     }
     const { membership, vocabulary } = model.bundle;
-    for (const each of names) {
+    for (const each of wish.judged ? names : []) {
       each.standing = membership?.standing(each.name, vocabulary.symbols.slice(1)) ?? null;
       each.nats = (await model.score(model.encode(each.name))).reduce((a, b) => a + b, 0);
     }
-    return { names, seed: writing.seed };
+    return { names, seed: writing.seed, temperature: writing.sampling.temperature, stopped: this.cancelled.delete(id) };
   }
 
   /**
@@ -158,12 +144,10 @@ export class Engine {
 
   /** Something to look at, that the model writes itself. @param {{name: string, text: string}} asked */
   async example({ name, text }) {
-    const model = await this.model(name);
-    const writing = { ...model.writing({ count: 8 }), maxChars: model.endless ? 240 : 60 };
-    const ids = model.encode(text);
-    let made = /** @type {{ids: number[]}[]} */ ([]);
-    for await (const rows of model.rows(ids, writing)) made = rows;
-    return made.map((row) => text + model.vocabulary.decode(row.ids)).join("\n");
+    const quiet = () => {};
+    if ((await this.model(name)).endless) return (await this.write({ name, said: "", message: text, settings: { maxChars: 240 } }, quiet, 0)).text;
+    const { names } = await this.names({ name, constraint: {}, settings: { count: 8 }, first: 0 }, quiet, 0);
+    return names.map((each) => each.name).join("\n");
   }
 
   /** @param {number} id */
@@ -215,72 +199,29 @@ export class Engine {
 
   /** @param {string} name @param {string} said @param {Memory | undefined} memory */
   keep(name, said, memory) {
-    if (!memory) return;
-    this.kept = this.kept.filter((each) => each.name !== name || each.said !== said);
-    this.kept.push({ name, said, memory });
-    this.kept.splice(0, this.kept.length - 4);
+    const others = this.kept.filter((each) => each.name !== name || each.said !== said);
+    if (memory) this.kept = [...others, { name, said, memory }].slice(-4);
   }
 }
 
-/** Lets others have the thread now and then: messages to be heard, a page to be drawn. */
-class Breath {
-  constructor() {
-    this.last = -Infinity; // the first piece goes out at once
-  }
-
-  due() {
-    return performance.now() - this.last >= GATHER_MS;
-  }
-
-  async take() {
-    await new Promise((resolve) => {
-      const { port1, port2 } = new MessageChannel(); // timers wait 4 ms and more
-      port1.onmessage = () => {
-        port1.close();
-        resolve(undefined);
-      };
-      port2.postMessage(0);
-    });
-    this.last = performance.now();
-  }
-}
-
-/** Characters gathered for about 40 ms before they are told. */
-class Gather {
-  /** @param {(piece: Piece) => void} tell @param {() => boolean} over */
-  constructor(tell, over) {
-    this.tell = tell;
-    this.over = over;
-    this.breath = new Breath();
-    this.text = "";
-    this.nats = /** @type {number[]} */ ([]);
-  }
-
-  /** One more character; true when nobody wants more. @param {string} character @param {number} paid */
-  async add(character, paid) {
-    this.text += character;
-    this.nats.push(paid);
-    if (!this.breath.due()) return false;
-    this.flush();
-    await this.breath.take();
-    return this.over();
-  }
-
-  flush() {
-    if (this.text) this.tell({ text: this.text, nats: this.nats });
-    this.text = "";
-    this.nats = [];
-  }
+/** Let others have the thread: messages to be heard, a page to be drawn. */
+function breath() {
+  return new Promise((resolve) => {
+    const { port1, port2 } = new MessageChannel(); // timers wait 4 ms and more
+    port1.onmessage = () => resolve(port1.close());
+    port2.postMessage(0);
+  });
 }
 
 /** @param {string} name @param {Model} model @returns {Facts} */
 function factsOf(name, { bundle, hasNgram }) {
-  const { kind, sampling, maxChars, states, vocabulary, provenance, metrics, files, membership } = bundle;
-  const { temperature } = sampling;
+  const { kind, sampling, maxChars, states, vocabulary, provenance, files, membership } = bundle;
+  const { title } = provenance;
   return {
-    ...{ name, kind, hasNgram, temperature, maxChars, states, provenance, metrics },
+    ...{ name, kind, hasNgram, maxChars, states, symbols: vocabulary.symbols },
+    temperature: sampling.temperature,
     bytes: files[STEP].bytes,
-    symbols: vocabulary.symbols,
+    title: typeof title === "string" ? title.slice(0, 100) : undefined,
     error: membership && { known: membership.error, near: membership.nearError },
   };
 }

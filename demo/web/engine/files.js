@@ -3,7 +3,7 @@ import { Refusal } from "./refusal.js";
 
 /** A file of the page; one that ends in .gz comes unpacked. @param {string} name */
 export async function read(name) {
-  const answer = await fetch(new URL(`../${name}`, import.meta.url));
+  const answer = await fetch(new URL(name, self.location.href));
   if (!answer.ok || !answer.body) throw new Refusal("web.file", { file: name });
   const bytes = new Uint8Array(await answer.arrayBuffer());
   const packed = bytes[0] === 0x1f && bytes[1] === 0x8b; // some servers unpack it themselves

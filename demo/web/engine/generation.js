@@ -1,7 +1,7 @@
 // The loop: state in, character out, state carried by the caller, as in
 // charmodels/runtime/generation.py.
 import { BOUNDARY_ID, nats, pick, rowKey, uniform } from "./sampling.js";
-import { only, withNumbers } from "./step.js";
+import { withNumbers } from "./step.js";
 
 /**
  * @typedef {import("./sampling.js").Sampling} Sampling
@@ -88,39 +88,6 @@ export class Stream {
     await this.read();
     this.unread = [token];
     return { state: this.state, token };
-  }
-}
-
-/**
- * Write `count` texts side by side; row i depends only on (seed, i), whoever stands beside it.
- * Yields after each character: every row's new ids so far, and whether it is over.
- * @param {Step} step @param {number[]} ids @param {number} count @param {Writing} writing
- * @returns {AsyncGenerator<{ids: number[], over: boolean}[]>}
- */
-export async function* rows(step, ids, count, { sampling, maxChars, seed, endless }) {
-  const made = await reading(step, ids, balanced(step.initial(), sampling.balance));
-  const written = Array.from({ length: count }, (_, row) => ({
-    ids: /** @type {number[]} */ ([]),
-    over: maxChars === 0,
-    key: rowKey(seed, row),
-  }));
-  let busy = written.filter((each) => !each.over);
-  let state = only(made.state, busy.map(() => 0));
-  let logits = busy.map(() => made.logits);
-  while (busy.length) {
-    busy.forEach((each, place) => {
-      const mayEnd = !endless && (each.ids.length > 0 || ids.length > 0);
-      const id = pick(logits[place], uniform(each.key, each.ids.length), sampling, mayEnd);
-      if (id === BOUNDARY_ID) each.over = true;
-      else each.ids.push(id);
-      if (each.ids.length === maxChars) each.over = true;
-    });
-    yield written;
-    const going = [...busy.keys()].filter((place) => !busy[place].over);
-    if (going.length < busy.length) state = only(state, going);
-    busy = going.map((place) => busy[place]);
-    if (busy.length)
-      ({ logits, state } = await step.run(busy.map((each) => each.ids[each.ids.length - 1]), state));
   }
 }
 

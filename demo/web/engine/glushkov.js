@@ -17,7 +17,7 @@ import { Refusal } from "./refusal.js";
 
 const MAX_POSITIONS = 2000;
 
-export const tooLarge = () => new Refusal("refusal.costly", { setting: "names.pattern" });
+export const tooLarge = () => new Refusal("refusal.costly");
 
 /** The positions of a set, upwards. @param {bigint} positions */
 export function members(positions) {

@@ -1,5 +1,5 @@
 // A model that writes: an open step with what its bundle knows.
-import { beginning, rows, score, Stream, walk } from "./generation.js";
+import { beginning, score, Stream, walk } from "./generation.js";
 import { Refusal } from "./refusal.js";
 import { BOUNDARY_ID, MAX_SEED, nats } from "./sampling.js";
 
@@ -80,11 +80,6 @@ export class Model {
     return new Stream(this.step, ids, writing, memory, row);
   }
 
-  /** @param {number[]} ids @param {import("./generation.js").Writing & {count: number}} writing */
-  rows(ids, writing) {
-    return rows(this.step, ids, writing.count, writing);
-  }
-
   /** The memory after a text. @param {number[]} ids @param {Memory} [memory] */
   async remember(ids, memory = beginning(this.step)) {
     if (!ids.length) return memory;
@@ -155,5 +150,5 @@ function visible(c) {
 
 /** @param {string} text */
 function titled(text) {
-  return text.toLowerCase().replace(/(^|[^\p{L}])(\p{L})/gu, (_, before, letter) => before + letter.toUpperCase());
+  return text.toLowerCase().replace(/(?<!\p{L})\p{L}/gu, (letter) => letter.toUpperCase());
 }

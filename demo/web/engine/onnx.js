@@ -29,8 +29,8 @@ function opsetField(tag, opset, pbf) {
 function graphField(tag, graph, pbf) {
   if (tag === 1) graph.nodes.push(pbf.readMessage(nodeField, { operator: "", domain: "", inputs: [], outputs: [], attributes: [] }));
   else if (tag === 5) graph.weights.push(pbf.readMessage(tensorField, blank()));
-  else if (tag === 11) graph.inputs.push(pbf.readMessage(valueField, { name: "", type: 0, shape: [] }));
-  else if (tag === 12) graph.outputs.push(pbf.readMessage(valueField, { name: "", type: 0, shape: [] }));
+  else if (tag === 11) graph.inputs.push(pbf.readMessage(valueField, unnamed()));
+  else if (tag === 12) graph.outputs.push(pbf.readMessage(valueField, unnamed()));
   else if (tag === 15) graph.sparse = true;
 }
 
@@ -51,6 +51,9 @@ function attributeField(tag, attribute, pbf) {
   else if (tag === 6 || tag === 11) attribute.subgraph = true;
   else if (tag === 20) attribute.type = pbf.readVarint();
 }
+
+/** @returns {Value} */
+const unnamed = () => ({ name: "", type: 0, shape: [] });
 
 /** @returns {Tensor} */
 const blank = () => ({ name: "", dims: [], type: 0, raw: null, numbers: [], outside: false });

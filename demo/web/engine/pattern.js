@@ -210,6 +210,6 @@ class Parser {
   /** What cannot be read, from a place on. @param {number} [place] */
   broken(place = this.place) {
     const rest = this.signs.slice(place, place + 20).join("");
-    return new Refusal(rest ? "refusal.pattern" : "refusal.pattern.end", { setting: "names.pattern", rest, place: place + 1 });
+    return new Refusal(rest ? "refusal.pattern" : "refusal.pattern.end", { rest, place: place + 1 });
   }
 }

@@ -32,20 +32,20 @@ export function verifyGraph(bytes, bundle, limits) {
   const { graph, opsets, more } = model;
   if (!graph || more || graph.sparse) throw refused("graph");
   const [{ domain, version } = { domain: "?", version: 0 }] = opsets;
-  if (opsets.length !== 1 || domain !== "" || version < limits.opsets[0] || version > limits.opsets[1]) throw refused(`opset ${domain} ${version}`);
-  if (graph.nodes.length > limits.maxNodes) throw refused(`${graph.nodes.length} nodes`);
+  if (opsets.length !== 1 || domain !== "" || version < limits.opsets[0] || version > limits.opsets[1]) throw refused("opset");
+  if (graph.nodes.length > limits.maxNodes) throw refused("nodes");
   const allowed = new Set(limits.operators);
   const joined = new Map();
   for (const { operator, domain: of, inputs, outputs, attributes } of graph.nodes) {
     if (!allowed.has(operator) || !["", "ai.onnx"].includes(of)) throw new Refusal("bundle.operator", { name: `${of}.${operator}`.replace(/^\./, "").slice(0, 60) });
     for (const { name, type, integer, tensor, subgraph } of attributes) {
-      if (subgraph || !PLAIN.includes(type)) throw refused(`${operator}: ${name}`);
-      if (name === "num_outputs" && integer !== outputs.length) throw refused(`${operator}: ${name}`);
+      const lies = name === "num_outputs" && integer !== outputs.length;
+      if (subgraph || lies || !PLAIN.includes(type)) throw refused(operator);
       if (tensor) checkTensor(tensor);
     }
     const times = inputs.map((name) => joined.get(name) ?? 1);
     const most = operator === "Concat" ? times.reduce((a, b) => a + b, 0) : Math.max(1, ...times);
-    if (most > MAX_JOINED) throw refused(`${operator} x ${most}`);
+    if (most > MAX_JOINED) throw refused(operator);
     for (const name of outputs) joined.set(name, most);
   }
   graph.weights.forEach(checkTensor);

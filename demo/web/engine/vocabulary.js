@@ -1,5 +1,7 @@
 // Characters <-> ids. A character is one code point after NFC; id 0 is the boundary.
 
+import { Refusal } from "./refusal.js";
+
 /** More distinct characters than this are refused. */
 export const MAX_SYMBOLS = 65_535;
 
@@ -7,15 +9,12 @@ export const MAX_SYMBOLS = 65_535;
 export class Vocabulary {
   /** @param {string[]} symbols */
   constructor(symbols) {
-    if (symbols[0] !== "") throw new RangeError("id 0 must be the boundary, an empty string");
-    if (symbols.length < 2 || symbols.length > MAX_SYMBOLS + 1)
-      throw new RangeError(`${symbols.length - 1} characters; expected 1 to ${MAX_SYMBOLS}`);
-    for (const symbol of symbols.slice(1))
-      if ([...symbol].length !== 1 || /[\ud800-\udfff]/u.test(symbol))
-        throw new RangeError(`${JSON.stringify(symbol.slice(0, 20))} is not a single character`);
+    const isCharacter = (/** @type {string} */ symbol) => [...symbol].length === 1 && !/[\ud800-\udfff]/u.test(symbol);
+    const [boundary, ...others] = symbols;
+    const fits = boundary === "" && others.length > 0 && others.length <= MAX_SYMBOLS;
     /** @type {Map<string, number>} */
     this.ids = new Map(symbols.map((symbol, id) => [symbol, id]));
-    if (this.ids.size !== symbols.length) throw new RangeError("a character stands in it twice");
+    if (!fits || !others.every(isCharacter) || this.ids.size !== symbols.length) throw new Refusal("bundle.fact", { what: "vocabulary" });
     this.symbols = symbols;
   }
 
@@ -30,11 +29,7 @@ export class Vocabulary {
 
   /** Ids of the characters of a text without unknown ones. @param {string} text */
   encode(text) {
-    return [...text.normalize("NFC")].map((character) => {
-      const id = this.ids.get(character);
-      if (id === undefined) throw new RangeError(`unknown character ${JSON.stringify(character)}`);
-      return id;
-    });
+    return [...text.normalize("NFC")].map((character) => this.ids.get(character) ?? 0);
   }
 
   /** The text of ids; boundaries leave no mark. @param {number[]} ids */
