@@ -3,8 +3,8 @@
 import { Refusal } from "./engine/refusal.js";
 
 /**
- * @typedef {import("./engine/answer.js").Answer} Answer
- * @typedef {import("./engine/answer.js").Question} Question
+ * @typedef {import("./engine/engine.js").Answer} Answer
+ * @typedef {import("./engine/engine.js").Question} Question
  */
 
 /** @type {Map<number, {tell: (told: any) => void, resolve: (made: any) => void, reject: (error: Error) => void}>} */
@@ -34,7 +34,7 @@ async function inWorker() {
 
 /** @returns {Promise<(question: Question) => void>} */
 async function beside() {
-  const [{ Engine }, { answer }] = await Promise.all([import("./engine/engine.js"), import("./engine/answer.js")]);
+  const { Engine, answer } = await import("./engine/engine.js");
   const engine = new Engine();
   return (question) => void answer(engine, question, hear);
 }
@@ -54,5 +54,5 @@ export function ask(method, asked, tell = () => {}) {
 
 /** Stop writing what was asked under `id`. @param {number} id */
 export function cancel(id) {
-  void door.then((send) => send({ id: ++last, method: "cancel", asked: id }));
+  void ask("cancel", id);
 }

@@ -1,6 +1,5 @@
 // The engine in a worker: {id, method, asked} in, {id, told} and then {id, made} or {id, refused} out.
-import { Engine } from "./engine/engine.js";
-import { answer } from "./engine/answer.js";
+import { Engine, answer } from "./engine/engine.js";
 
 const engine = new Engine();
 self.onmessage = ({ data }) => answer(engine, data, (/** @type {unknown} */ said) => self.postMessage(said));

@@ -7,7 +7,7 @@ import { buildGlushkov, intersect } from "./glushkov.js";
 import { countPairs, Guide } from "./guide.js";
 import { ANY, literal, parsePattern } from "./pattern.js";
 import { Refusal } from "./refusal.js";
-import { pick, rowKey, tryKey, uniform, weights } from "./sampling.js";
+import { draw, pick, rowKey, tryKey, uniform, weights } from "./sampling.js";
 import { only } from "./step.js";
 
 /**
@@ -120,18 +120,18 @@ async function writeRows(model, ids, keys, sampling, limit, guide, giveUp) {
   let least = -Infinity;
 
   /** @param {Float32Array} logits @param {Float32Array} nats of the guide */
-  const led = (logits, nats) => logits.map((score, id) =>
-    isGreedy ? (nats[id] > -Infinity ? score : nats[id]) : Math.fround(score + Math.fround(nats[id] * warmth)));
+  const led = (logits, nats) => {
+    const shown = new Float32Array(logits.length);
+    for (let id = 0; id < shown.length; id++)
+      shown[id] = isGreedy ? (nats[id] > -Infinity ? logits[id] : nats[id]) : logits[id] + Math.fround(nats[id] * warmth);
+    return shown;
+  };
 
-  /** Of an id, the log of its chance by each. @param {Float32Array} own @param {Float32Array} shown */
-  const ahead = (own, shown) => {
-    if (isGreedy) return () => 0;
-    const [ours, theirs] = [own, shown].map((logits) => {
-      const chances = weights(logits, sampling, true);
-      const total = chances.reduce((a, b) => a + b, 0);
-      return (/** @type {number} */ id) => Math.log(Math.max(chances[id] / total, LEAST_CHANCE));
-    });
-    return (/** @type {number} */ id) => ours(id) - theirs(id);
+  /** @param {Float64Array} weight */
+  const logChance = (weight) => {
+    let total = 0;
+    for (let id = 0; id < weight.length; id++) total += weight[id];
+    return (/** @type {number} */ id) => Math.log(Math.max(weight[id] / total, LEAST_CHANCE));
   };
 
   let busy = rows;
@@ -143,9 +143,12 @@ async function writeRows(model, ids, keys, sampling, limit, guide, giveUp) {
       const own = mayEnd ? logits[place] : logits[place].with(0, -Infinity);
       const nats = guide?.outlook(row.at, from + position);
       const shown = nats ? led(own, nats) : own;
-      let id = pick(shown, uniform(row.key, position), sampling, mayEnd);
+      const drawn = uniform(row.key, position);
+      const weight = isGreedy ? null : weights(shown, sampling, mayEnd);
+      let id = weight ? draw(weight, drawn) : pick(shown, drawn, sampling, mayEnd);
       if (guide && nats) {
-        const gained = ahead(own, shown);
+        const [ours, theirs] = weight ? [logChance(weights(own, sampling, true)), logChance(weight)] : [];
+        const gained = (/** @type {number} */ each) => (ours && theirs ? ours(each) - theirs(each) : 0);
         if (position === 0 && place === 0) least = nats.reduce((most, hope, each) => Math.max(most, gained(each) + hope), -Infinity) - giveUp;
         row.logWeight += gained(id);
         if (position > 0 && id && row.logWeight + nats[id] < least) [id, row.logWeight] = [0, -Infinity];

@@ -11,6 +11,10 @@ import { Step, useBinary } from "./step.js";
  * @typedef {import("./generation.js").Memory} Memory
  * @typedef {import("./model.js").Settings} Settings
  *
+ * A question to the engine as a message, and its answers as messages.
+ * @typedef {{id: number, method: "open" | "openOwn" | "write" | "names" | "predict" | "inspect" | "example" | "cancel", asked: any}} Question
+ * @typedef {{id: number, told?: any, made?: any, refused?: {key: string, values: Record<string, string | number>}}} Answer
+ *
  * What the page shows of a model before anything is written.
  * @typedef {object} Facts
  * @property {string} name
@@ -224,4 +228,19 @@ function factsOf(name, { bundle, hasNgram }) {
     title: typeof title === "string" ? title.slice(0, 100) : undefined,
     error: membership && { known: membership.error, near: membership.nearError },
   };
+}
+
+/**
+ * @param {Engine} engine
+ * @param {Question} question
+ * @param {(answer: Answer) => void} say
+ */
+export async function answer(engine, { id, method, asked }, say) {
+  try {
+    const made = await engine[method](asked, (/** @type {unknown} */ told) => say({ id, told }), id);
+    say({ id, made });
+  } catch (error) {
+    const { key = "web.failed", values = { reason: String(error).slice(0, 200) } } = /** @type {any} */ (error);
+    say({ id, refused: { key, values } });
+  }
 }

@@ -45,7 +45,7 @@ export class Guide {
   }
 
   get isPossible() {
-    return this.look(this.start, this.length).some((nats) => nats > -Infinity);
+    return this.outlook(this.start, this.length).some((nats) => nats > -Infinity);
   }
 
   /** Let all names go on with these ids. @param {number[]} ids */
@@ -68,19 +68,13 @@ export class Guide {
     }
   }
 
-  /** How likely a good end is after each id (vocab,), in nats. @param {bigint} positions @param {number} length */
-  outlook(positions, length) {
-    const nats = this.look(positions, length);
-    return Float32Array.from(this.classes, (kind) => nats[kind]);
-  }
-
   /** Where a name of `length` characters comes to by one id more. @param {bigint} positions @param {number} id @param {number} length */
   advance(positions, id, length) {
     return this.step(positions, length + 1) & this.into[this.classes[id]];
   }
 
-  /** The outlook of each class of characters. @param {bigint} positions @param {number} length */
-  look(positions, length) {
+  /** How likely a good end is after each id (vocab,), in nats. @param {bigint} positions @param {number} length */
+  outlook(positions, length) {
     // Where no limit is near, one outlook stands for every length: that of the first one met.
     const isPlain = this.shortest <= length && length <= this.longest - this.within.length;
     const key = `${positions.toString(36)} ${isPlain ? "" : length}`;
@@ -94,8 +88,9 @@ export class Guide {
       const led = ahead & into;
       if (led) nats[kind] = this.foresight ? this.foresight.logChance(led, kind, length + 1) : 0;
     });
-    this.looks.set(key, nats);
-    return nats;
+    const all = Float32Array.from(this.classes, (kind) => nats[kind]);
+    this.looks.set(key, all);
+    return all;
   }
 
   /** Where any character leads to, if an end can be met from there. @param {bigint} positions @param {number} length */

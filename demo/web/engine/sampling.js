@@ -58,11 +58,17 @@ export function pick(logits, drawn, sampling, mayEnd) {
     for (let id = best + 1; id < logits.length; id++) if (logits[id] > logits[best]) best = id;
     return best;
   }
-  const cumulative = weights(logits, sampling, mayEnd);
-  for (let id = 1; id < cumulative.length; id++) cumulative[id] += cumulative[id - 1];
-  const mark = drawn * cumulative[cumulative.length - 1];
-  const found = cumulative.findIndex((sum) => sum > mark);
-  return found < 0 ? logits.length - 1 : found;
+  return draw(weights(logits, sampling, mayEnd), drawn);
+}
+
+/** The first id whose cumulative weight exceeds its share of all. @param {Float64Array} weight @param {number} drawn */
+export function draw(weight, drawn) {
+  let total = 0;
+  for (let id = 0; id < weight.length; id++) total += weight[id];
+  const mark = drawn * total;
+  let sum = 0;
+  for (let id = 0; id < weight.length; id++) if ((sum += weight[id]) > mark) return id;
+  return weight.length - 1;
 }
 
 /**
@@ -72,10 +78,10 @@ export function pick(logits, drawn, sampling, mayEnd) {
  * @param {boolean} mayEnd
  */
 export function weights(logits, sampling, mayEnd) {
-  const scaled = Float64Array.from(logits);
-  if (!mayEnd) scaled[BOUNDARY_ID] = -Infinity;
-  const most = scaled.reduce((a, b) => Math.max(a, b), -Infinity);
-  const weight = scaled.map((score) => Math.exp((score - most) / sampling.temperature));
+  const weight = new Float64Array(logits.length);
+  let most = -Infinity;
+  for (let id = mayEnd ? 0 : 1; id < logits.length; id++) if (logits[id] > most) most = logits[id];
+  for (let id = mayEnd ? 0 : 1; id < logits.length; id++) weight[id] = Math.exp((logits[id] - most) / sampling.temperature);
   const filters = sampling.top_k > 0 || sampling.top_p < 1 || sampling.min_p > 0;
   return filters ? filtered(weight, sampling) : weight;
 }
