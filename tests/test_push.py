@@ -199,6 +199,7 @@ def test_what_cannot_be_pushed_is_said_in_one_line(
     assert not (token and token in said.stderr)
 
 
+@pytest.mark.slow  # the library asks five times, a little later each time
 def test_a_server_that_is_gone_is_said_in_one_line(tmp_path: Path) -> None:
     gone = Hub()
     gone.server_close()

@@ -120,6 +120,7 @@ function draw() {
     const letter = make("span", "", glyph + (breaks ? "\n" : ""));
     letter.id = `letter-${index}`;
     letter.setAttribute("role", "option");
+    if (!glyph.trim()) letter.ariaLabel = say("learn.space");
     return letter;
   });
   letters.replaceChildren(...made);
