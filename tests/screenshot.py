@@ -38,9 +38,8 @@ def open_tab(browser: Any, address: str, locale: str) -> Any:
 
 
 def write_names(tab: Any, out: Path) -> None:
-    """Two replies of the chat."""
-    for place, seed in ((0, "7"), (1, "3")):
-        write(tab, place, seed)
+    """A reply of the chat."""
+    write(tab, 0, "7")
     take(tab, out)
 
 
