@@ -409,7 +409,7 @@ def test_a_list_becomes_a_model_that_writes(private: bool, temporary: Path) -> N
     told = workshop.tell(job)
     assert told["phase"] == "done", told["refused"]
     assert {"start", "train", "measure", "export"} <= set(seen)
-    assert len(told["points"]) >= 3
+    assert len(told["points"]) >= 2
     assert len(told["held"]) >= 3
     assert len(told["samples"]) == 12
     assert told["left"] is None
