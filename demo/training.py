@@ -222,6 +222,7 @@ class _Teller:
     ) -> None:
         self._tell, self._write_samples, self._ngram = tell, write_samples, ngram
         self._pointed = self._sampled = -math.inf
+        self._last_step = 0
 
     def __enter__(self) -> Self:
         self._tell({"phase": "train"})
@@ -242,20 +243,25 @@ class _Teller:
         """A point of the training curve, and now and then what the model writes by now."""
         now = time.monotonic()
         if now - self._pointed >= _POINT_EVERY:
-            self._pointed = now
-            self._tell({"point": [step, round(nats, 4)], "steps": steps})
+            self._point(step, steps, nats)
         if now - self._sampled >= _SAMPLES_EVERY:
             self._sample()
 
     def validation(
         self, progress: "Progress", plan: "Plan", train: float, validation: float
     ) -> None:
-        """A point of the validation curve."""
+        """A point of the validation curve, and of the training curve above the same step."""
+        if progress.step > self._last_step and math.isfinite(train):
+            self._point(progress.step, plan.steps, train)
         if math.isfinite(validation):
             self._tell({"held": [progress.step, round(validation, 4)], "steps": plan.steps})
         if progress.stopped:
             self._sample()
             self._tell({"phase": "count" if self._ngram == "auto" else "measure"})
+
+    def _point(self, step: int, steps: int, nats: float) -> None:
+        self._pointed, self._last_step = time.monotonic(), step
+        self._tell({"point": [step, round(nats, 4)], "steps": steps})
 
     def _sample(self) -> None:
         self._tell({"samples": self._write_samples()})
