@@ -1,12 +1,15 @@
 """Bundles that tests share, and settings that make a test the same on every machine."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
 
 from charmodels.runtime import Model, load_bundle
+from tests.browser import open_browser
 from tests.tiny import write_tiny
 
 # One thread, said before anything imports torch: a second makes small models slower, not quicker.
@@ -15,6 +18,13 @@ os.environ["OMP_NUM_THREADS"] = "1"
 # The same examples on every run, and no time limit for one: machines that test are busy.
 settings.register_profile("charmodels", derandomize=True, deadline=None)
 settings.load_profile("charmodels")
+
+
+@pytest.fixture(scope="module")
+def chrome() -> Iterator[Any]:
+    """A Chromium for a file's tests. While it is open nothing in them may start an event loop."""
+    with open_browser() as opened:
+        yield opened
 
 
 @pytest.fixture(scope="session")

@@ -22,7 +22,7 @@ from demo.shelf import Shelf, Speaker
 from demo.units import Unit, concordance, find_units
 from demo.words import WORDS, Language, say
 from tests import tiny
-from tests.browser import CONTRAST, complaints, open_browser
+from tests.browser import CONTRAST, complaints, profiles
 from tests.serving import ROOT, served
 
 HOSTILE = "<img src=x onerror=alert(1)>"
@@ -291,12 +291,6 @@ def site(folder: Path) -> Iterator[str]:
         yield address
 
 
-@pytest.fixture(scope="module")
-def chrome() -> Iterator[Any]:
-    with open_browser() as opened:
-        yield opened
-
-
 class Reader:
     """A visitor on the Look inside tab."""
 
@@ -352,17 +346,7 @@ Open = Callable[..., Reader]
 
 @pytest.fixture(scope="module")
 def profile(chrome: Any) -> Callable[..., Any]:
-    """A browser profile with these options, made once: a warm cache opens the page in half."""
-    made: dict[str, Any] = {}
-
-    def opened(**options: Any) -> Any:
-        key = repr(sorted(options.items()))
-        if key not in made:
-            made[key] = chrome.new_context(**options)
-            made[key].set_default_timeout(30_000)
-        return made[key]
-
-    return opened
+    return profiles(chrome, timeout_ms=30_000)
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from demo import look as looking
 from demo.look import COUNT, SURPRISED, TEMPERATURES, face, level, look, percent, warm
 from demo.words import LANGUAGES, Language, say
 from tests import tiny
-from tests.browser import CONTRAST, complaints, open_browser
+from tests.browser import CONTRAST, complaints
 from tests.serving import ROOT, served
 
 HOSTILE = "<img src=x onerror=alert(1)>"
@@ -212,12 +212,6 @@ def test_a_strange_question_is_refused(models: dict[str, Model], asked: object) 
 def site(folder: Path) -> Iterator[str]:
     with served([folder / "towns", folder / "poem"]) as (address, _):
         yield address
-
-
-@pytest.fixture(scope="module")
-def chrome() -> Iterator[Any]:
-    with open_browser() as opened:
-        yield opened
 
 
 class Student:

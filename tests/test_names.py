@@ -24,7 +24,7 @@ from demo.pages.names import answer, verdict
 from demo.shelf import Speaker, open_shelf
 from demo.words import LANGUAGES, say
 from tests import tiny
-from tests.browser import CONTRAST, complaints, open_browser
+from tests.browser import CONTRAST, complaints, profiles
 from tests.serving import served
 
 HOSTILE = "<img src=x onerror=alert(1)>"
@@ -262,12 +262,6 @@ def test_programs_are_refused_in_plain_words(
     assert reason in json.loads(told.split("data: ")[-1])["error"]
 
 
-@pytest.fixture(scope="module")
-def chrome() -> Iterator[Any]:
-    with open_browser() as opened:
-        yield opened
-
-
 class Visitor:
     """A visitor on the Names tab."""
 
@@ -324,17 +318,7 @@ Visit = Callable[..., Visitor]
 
 @pytest.fixture(scope="module")
 def profile(chrome: Any) -> Callable[..., Any]:
-    """A browser profile with these options, made once: a warm cache opens the page in half."""
-    made: dict[str, Any] = {}
-
-    def opened(**options: Any) -> Any:
-        key = repr(sorted(options.items()))
-        if key not in made:
-            made[key] = chrome.new_context(reduced_motion="reduce", **options)
-            made[key].set_default_timeout(20_000)
-        return made[key]
-
-    return opened
+    return profiles(chrome, timeout_ms=20_000, reduced_motion="reduce")
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ import pytest
 from charmodels.runtime import Model, load_bundle
 from demo.shelf import SHIPPED
 from tests import tiny
-from tests.browser import CONTRAST, complaints, open_browser
+from tests.browser import CONTRAST, complaints, profiles
 from tests.serving import free_port, served
 
 MARKS = "<>&*_$`{}[]()\"'=/.:;!?#%\\|~^+-0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ¿¡áíóú"
@@ -385,12 +385,6 @@ def test_a_taken_port_and_a_wrong_path_are_one_line_errors(
 # ---- a browser ----------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def chrome() -> Iterator[Any]:
-    with open_browser() as opened:
-        yield opened
-
-
 @dataclass
 class Visitor:
     """One visitor in a browser of their own; counts what must not happen."""
@@ -450,17 +444,7 @@ Visit = Callable[..., Visitor]
 
 @pytest.fixture(scope="module")
 def profile(chrome: Any) -> Callable[..., Any]:
-    """A browser profile with these options, made once: a warm cache opens the page in half."""
-    made: dict[str, Any] = {}
-
-    def opened(**options: Any) -> Any:
-        key = repr(sorted(options.items()))
-        if key not in made:
-            made[key] = chrome.new_context(**options)
-            made[key].set_default_timeout(15_000)
-        return made[key]
-
-    return opened
+    return profiles(chrome, timeout_ms=15_000)
 
 
 @pytest.fixture

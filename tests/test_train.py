@@ -22,7 +22,7 @@ from charmodels.runtime import load_bundle
 from demo import chat
 from demo.words import Language, say
 from tests import test_accessibility as accessibility
-from tests.browser import CONTRAST, complaints, open_browser
+from tests.browser import CONTRAST, complaints
 from tests.serving import ROOT, free_port, served
 from tests.tiny import write_tiny
 
@@ -114,12 +114,6 @@ def site(folder: Path) -> Iterator[Site]:
     script = SCRIPT.replace("ARCHIVE", repr(str(folder / "made.zip")))
     with opened(own, script) as site:
         yield site
-
-
-@pytest.fixture(scope="module")
-def chrome() -> Iterator[Any]:
-    with open_browser() as browser:
-        yield browser
 
 
 axe = accessibility.axe
