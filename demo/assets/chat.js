@@ -43,12 +43,6 @@ let frame = 0;
 let ticked = 0; // when letters appeared last
 let live = false; // whether a reply was asked for and has not been shown to its end
 
-function make(tag, className = "") {
-  const made = document.createElement(tag);
-  made.className = className;
-  return made;
-}
-
 function turns() {
   return Array.isArray(props.value) ? props.value : [];
 }

@@ -506,18 +506,8 @@ charmodels.inside = {
   },
 };
 
-// The models to choose from; there may come more while the page is open.
 function offer(list) {
-  const chosen = menu.value;
-  models = new Map(list.map((model) => [model.name, model]));
-  menu.replaceChildren(
-    ...list.map(({ name }) => {
-      const made = make("option");
-      made.value = name;
-      return made;
-    }),
-  );
-  if (models.has(chosen)) menu.value = chosen;
+  models = charmodels.offer(menu, list);
   for (const name of findings.keys()) if (!models.has(name)) findings.delete(name);
 }
 offer(props.models);

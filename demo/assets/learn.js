@@ -5,6 +5,7 @@
 const PAUSE = 120; // milliseconds without a key before the server is asked
 const QUIET = 1200; // milliseconds without a change before a screen reader is told
 
+const { make } = charmodels;
 const learn = element.querySelector(".learn");
 const find = (selector) => learn.querySelector(selector);
 const menu = find("#learn-model");
@@ -18,8 +19,6 @@ let fresh = false; // whether what is shown answers what is in the box
 let ours = true; // whether the text is still the model's example
 let written = null; // what the model wrote on: {given, text, names, seed, done}
 let asking, telling; // timers
-
-const { make } = charmodels;
 
 function model() {
   return models.get(menu.value) ?? props.models[0];
@@ -166,8 +165,9 @@ function relabel() {
 
 charmodels.learn = {
   offered(list) {
-    if (list) offer(list);
-    if (list) relabel();
+    if (!list) return;
+    models = charmodels.offer(menu, list);
+    relabel();
   },
 
   asked: () => ({
@@ -193,20 +193,7 @@ charmodels.learn = {
   },
 };
 
-// The models to choose from; there may come more while the page is open.
-function offer(list) {
-  const chosen = menu.value;
-  models = new Map(list.map((model) => [model.name, model]));
-  menu.replaceChildren(
-    ...list.map(({ name }) => {
-      const option = make("option");
-      option.value = name;
-      return option;
-    }),
-  );
-  if (models.has(chosen)) menu.value = chosen;
-}
-offer(props.models);
+models = charmodels.offer(menu, props.models);
 box.value = model().start;
 box.maxLength = props.limit;
 box.addEventListener("input", () => {

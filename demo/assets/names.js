@@ -12,6 +12,7 @@ const DIALS = ["temperature", "balance"];
 const NOBODY = { title: {}, about: {}, patterns: [], rate: null }; // where no model writes names
 const STANDING = { new: "names.new", near: "names.near", known: "names.known" };
 
+const { make } = charmodels;
 const names = element.querySelector(".names");
 const find = (selector) => names.querySelector(selector);
 const form = find(".wish");
@@ -31,13 +32,6 @@ let favourites = read(); // model name -> list of {name, standing, seed, setting
 let lasting = true; // whether the browser keeps them
 let followed = null; // the link whose settings stand in the form
 let checking; // a timer
-
-function make(tag, className = "", text = "") {
-  const made = document.createElement(tag);
-  made.className = className;
-  made.textContent = text;
-  return made;
-}
 
 function model() {
   return models.get(menu.value) ?? NOBODY;
@@ -427,7 +421,7 @@ charmodels.names = {
   offer(told) {
     if (!told) return;
     const before = menu.value;
-    offer(told);
+    models = charmodels.offer(menu, told);
     if (menu.value !== before) settle();
     relabel();
     drawKept();
@@ -444,21 +438,7 @@ charmodels.names = {
   },
 };
 
-// The models to choose from; there may come more while the page is open.
-function offer(told) {
-  const chosen = menu.value;
-  models = new Map(told.map((each) => [each.name, each]));
-  menu.replaceChildren(
-    ...told.map(({ name }) => {
-      const option = make("option");
-      option.value = name;
-      return option;
-    }),
-  );
-  if (models.has(chosen)) menu.value = chosen;
-}
-
-offer(props.models);
+models = charmodels.offer(menu, props.models);
 for (const name of ["starts", "ends", "contains", "pattern", "seed"]) {
   Object.assign(fields[name], { maxLength: props.limit, autocomplete: "off", spellcheck: false });
   fields[name].autocapitalize = "off";

@@ -10,6 +10,20 @@ Object.assign(window.charmodels, {
     return made;
   },
 
+  // The models to choose from; there may come more while the page is open. Gives them by name.
+  offer(menu, models) {
+    const chosen = menu.value;
+    menu.replaceChildren(
+      ...models.map(({ name }) => {
+        const option = charmodels.make("option");
+        option.value = name;
+        return option;
+      }),
+    );
+    if (models.some(({ name }) => name === chosen)) menu.value = chosen;
+    return new Map(models.map((model) => [model.name, model]));
+  },
+
   // What an option looks like: its glyph, a bar as long as it is likely, its percent.
   option({ face, percent, share }, spoken = face.spoken) {
     const { make } = charmodels;

@@ -8,6 +8,7 @@ const LIKELIEST = 5;
 const SHOWN = "charmodels.confidence";
 const SETTLE = 80; // milliseconds the arrows rest before the server is asked
 
+const { make } = charmodels; // chat.js stands in the same scope, and uses it too
 const strip = {
   isOn: lastChoice() !== "off",
   chosen: null, // {entry, cell}: the letter pointed at

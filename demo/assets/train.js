@@ -14,7 +14,7 @@ const file = find("#train-file");
 const title = find("#train-name");
 const lowercase = find("#train-lowercase");
 const without = find("#train-private");
-const say = charmodels.say;
+const { make, say } = charmodels;
 
 let bytes = null; // of a chosen file; null when the box is the list
 let called = ""; // the file's name
@@ -25,13 +25,6 @@ let read = null; // what was read, and is still in the box
 let refused = null; // the last refusal, in every language
 let job = null; // the training: as the server told it last
 let asking; // a timer
-
-function make(tag, className = "", text = "") {
-  const made = document.createElement(tag);
-  made.className = className;
-  made.textContent = text;
-  return made;
-}
 
 function number(value, places = 0) {
   return charmodels.number(value, places);
