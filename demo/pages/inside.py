@@ -15,7 +15,7 @@ import gradio as gr
 from charmodels.runtime import CharModelError, Model
 from demo import chat
 from demo.inside import MAX_NAMES, MAX_TEXT, check_text, check_unit, example, inside
-from demo.pages.page import Page
+from demo.pages.page import Page, messages
 from demo.pages.write import LOOKERS
 from demo.shelf import Shelf, Speaker, find_speaker
 from demo.units import BAR, Finding, find_units, unit_states
@@ -41,18 +41,7 @@ def build_inside(speakers: Shelf, language: gr.Radio) -> Page:
         names=MAX_NAMES,
         bar=BAR,
     )
-    # What comes later has components of its own: to change a property of the sheets would draw
-    # them anew.
-    found, offered = (
-        gr.HTML(
-            None,
-            elem_id=f"inside-{name}",
-            html_template="<div></div>",
-            js_on_load=f"watch('value', () => charmodels.inside.{name}(props.value))",
-            apply_default_css=False,
-        )
-        for name in ("found", "offered")
-    )
+    found, offered = (messages(f"inside.{name}") for name in ("found", "offered"))
     known: WeakKeyDictionary[Model, Finding] = WeakKeyDictionary()
 
     def seen(asked: object) -> dict[str, Any]:

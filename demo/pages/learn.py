@@ -15,7 +15,7 @@ import gradio as gr
 from charmodels.runtime import CharModelError
 from demo import chat
 from demo.look import TEMPERATURES, look
-from demo.pages.page import Page
+from demo.pages.page import Page, messages
 from demo.pages.write import LOOKERS, WRITERS
 from demo.shelf import Shelf, Speaker, find_speaker
 from demo.words import language_of
@@ -38,19 +38,7 @@ def build_learn(speakers: Shelf, language: gr.Radio) -> Page:
         models=[_introduction(speaker) for speaker in speakers],
         limit=chat.MAX_MESSAGE,
     )
-    # What comes later has components of its own: to change a property of the lessons would draw
-    # them anew. The tab is drawn when it is first opened, and there may be more models by then.
-    written, offered = (
-        gr.HTML(
-            None,
-            elem_id=f"learn-{name}",
-            html_template="<div></div>",
-            js_on_load=f"const tell = () => charmodels.learn.{name}(props.value);"
-            "watch('value', tell); tell();",
-            apply_default_css=False,
-        )
-        for name in ("written", "offered")
-    )
+    written, offered = (messages(f"learn.{name}") for name in ("written", "offered"))
 
     def looked(asked: object) -> dict[str, Any]:
         return answer(shelf, asked)

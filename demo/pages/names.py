@@ -15,7 +15,7 @@ from charmodels.runtime import CharModelError
 from charmodels.runtime.membership import Membership
 from demo import chat
 from demo.names import MAX_CHARS, MAX_ROWS, check_wish, patterns, try_wish, write_names, writers
-from demo.pages.page import Page
+from demo.pages.page import Page, messages
 from demo.pages.write import LOOKERS, WRITERS
 from demo.shelf import Shelf, Speaker, find_speaker
 from demo.words import LANGUAGES, Language, language_of
@@ -43,7 +43,7 @@ def build_names(speakers: Shelf, language: gr.Radio) -> Page:
         rows=MAX_ROWS,
         hottest=chat.MAX_TEMPERATURE,
     )
-    named, checked, offered = (_messages(name) for name in ("answer", "verdict", "offer"))
+    named, checked, offered = (messages(f"names.{name}") for name in ("answer", "verdict", "offer"))
 
     def name(asked: object) -> Iterator[dict[str, Any]]:
         yield from answer(shelf, asked)
@@ -152,17 +152,3 @@ def _rate(filter_: Membership | None) -> dict[str, int] | None:
 def _about(number: float) -> int:
     """A number as people say it: to its first two digits."""
     return round(float(f"{number:.2g}"))
-
-
-def _messages(listener: str) -> gr.HTML:
-    """Where the server's answers arrive; nothing is drawn there."""
-    return gr.HTML(
-        None,
-        elem_classes="names-messages",
-        html_template="<div></div>",
-        js_on_load=(
-            f"const tell = () => charmodels.names?.{listener}(props.value);"
-            "watch('value', tell); tell();"
-        ),
-        apply_default_css=False,
-    )

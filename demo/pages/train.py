@@ -14,7 +14,7 @@ import gradio as gr
 
 from charmodels.runtime import CharModelError
 from demo.chat import told_in_all
-from demo.pages.page import Page
+from demo.pages.page import Page, messages
 from demo.trainable import Workshop
 
 _ASSETS = Path(__file__).parent.parent / "assets"
@@ -36,16 +36,7 @@ def build_train(workshop: Workshop) -> Page:
         apply_default_css=False,
         minutes=list(workshop.minutes),
     )
-    progress, parcel = (
-        gr.HTML(
-            None,
-            elem_id=f"train-{name}",
-            html_template="<div></div>",
-            js_on_load=f"watch('value', () => charmodels.train.{name}(props.value))",
-            apply_default_css=False,
-        )
-        for name in ("progress", "parcel")
-    )
+    progress, parcel = (messages(f"train.{name}") for name in ("progress", "parcel"))
 
     def read(asked: object) -> dict[str, Any]:
         number = asked.get("id") if isinstance(asked, dict) else None

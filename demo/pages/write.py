@@ -16,7 +16,7 @@ import gradio as gr
 from charmodels.runtime import CharModelError
 from demo import chat
 from demo.link import read_link
-from demo.pages.page import Page
+from demo.pages.page import Page, messages
 from demo.place import voices
 from demo.shelf import Shelf, Speaker, find_speaker
 from demo.words import Language, language_of, say
@@ -76,13 +76,7 @@ def build_write(speakers: Shelf, language: gr.Radio) -> Page:
                 js_on_load=_script("beginnings.js"),
                 apply_default_css=False,
             )
-            place = gr.HTML(
-                None,
-                elem_id="place",
-                html_template="<div></div>",
-                js_on_load="watch('value', () => charmodels.view.placed(props.value))",
-                apply_default_css=False,
-            )
+            place = messages("view.placed")
             link = gr.HTML(None, elem_id="link", html_template="<div></div>", js_on_load="")
             notice = gr.HTML("", elem_id="notice", apply_default_css=False)
             with gr.Row(elem_id="composer"):
