@@ -7,7 +7,7 @@ environment's HF_TOKEN. Nothing here reads, prints or writes one.
 import hashlib
 import logging
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,6 +63,35 @@ class Repository:
     def address(self) -> str:
         """Where people find it, below Hugging Face's own address."""
         return f"spaces/{self.name}" if self.kind == "space" else self.name
+
+
+def publish(
+    folder: Path,
+    repository: Repository,
+    *,
+    private: bool = False,
+    dry_run: bool = False,
+    say: Callable[[str], object] = print,
+) -> tuple[list[Change], str | None]:
+    """Say what differs there, a line a file, then send just that, or nothing in a dry run.
+
+    Args:
+        folder: what is pushed; nothing else in the repository is touched.
+        repository: where it goes; it is made where there is none.
+        private: whether a repository that is made is seen by its owner alone.
+        dry_run: only say it.
+        say: hears each line.
+
+    Returns:
+        What becomes of each file, and the repository's address where anything was sent.
+
+    Raises:
+        PublishError: there is no token, it may not write there, or Hugging Face does not answer.
+    """
+    planned = changes(folder, repository)
+    for line in listed(planned):
+        say(line)
+    return planned, None if dry_run else push(folder, repository, planned, private=private)
 
 
 def changes(folder: Path, repository: Repository) -> list[Change]:

@@ -8,12 +8,9 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 import tyro
-
-if TYPE_CHECKING:
-    from charmodels.publish import Repository
 
 
 @dataclass(frozen=True)
@@ -56,58 +53,47 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def run(options: Options) -> int:
     """Stage, and say what was made and what of it a visitor downloads; push where that is asked."""
-    from charmodels.publish import Repository
-    from charmodels.runtime import CharModelError, SettingError
-    from demo import gradio_space, static_space
+    from charmodels.runtime import CharModelError
 
     try:
-        space = None
-        if options.push is not None:
-            space = Repository(options.push, "space", options.target)
-        elif options.dry_run or options.private:
-            raise SettingError("--dry-run and --private go with --push USER/NAME")
-        target = gradio_space if options.target == "gradio" else static_space
-        staged = target.stage(
-            options.out,
-            options.bundles,
-            only=options.only,
-            title=options.title,
-            models=options.models,
-            force=options.force,
-        )
+        _stage(options)
     except CharModelError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
+    return 0
+
+
+def _stage(options: Options) -> None:
+    from charmodels.publish import Repository, publish
+    from charmodels.runtime import SettingError
+    from demo import gradio_space, static_space
+
+    space = None
+    if options.push is not None:
+        space = Repository(options.push, "space", options.target)
+    elif options.dry_run or options.private:
+        raise SettingError("--dry-run and --private go with --push USER/NAME")
+    target = gradio_space if options.target == "gradio" else static_space
+    staged = target.stage(
+        options.out,
+        options.bundles,
+        only=options.only,
+        title=options.title,
+        models=options.models,
+        force=options.force,
+    )
     for name, size in staged.sizes().items():
         print(f"{name:<44} {size / 1000:>9,.1f} kB", file=sys.stderr)
     if space:
-        return _push(options, space)
+        _, address = publish(options.out, space, private=options.private, dry_run=options.dry_run)
+        done = f"it is at {address}" if address else "nothing was sent (--dry-run)"
+        print(done, file=sys.stderr)
+        return
     look = f"python -m http.server --directory {options.out}"
     if options.target == "gradio":
         look = f"cd {options.out}, then in a new environment what its README.md says"
     print(f"look at it: {look}", file=sys.stderr)
     print(options.out)
-    return 0
-
-
-def _push(options: Options, space: "Repository") -> int:
-    """Say what differs there, and send it."""
-    from charmodels.publish import changes, listed, push
-    from charmodels.runtime import CharModelError
-
-    try:
-        planned = changes(options.out, space)
-        for line in listed(planned):
-            print(line)
-        if options.dry_run:
-            print("nothing was sent (--dry-run)", file=sys.stderr)
-            return 0
-        address = push(options.out, space, planned, private=options.private)
-    except CharModelError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    print(f"it is at {address}", file=sys.stderr)
-    return 0
 
 
 if __name__ == "__main__":

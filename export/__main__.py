@@ -4,6 +4,7 @@ import json
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -150,7 +151,7 @@ def _push(bundle: Path, name: str, args: Export) -> int:
     """Write the folder with its card aside, say what differs, and send it."""
     from tempfile import TemporaryDirectory
 
-    from charmodels.publish import Repository, changes, listed, push
+    from charmodels.publish import Repository, publish
     from export.neighbours import write_for
 
     repository = Repository(name)
@@ -158,10 +159,10 @@ def _push(bundle: Path, name: str, args: Export) -> int:
         user, _, called = name.partition("/")
         folder = Path(aside) / called
         write_for("hub", bundle, folder, user=user)
-        planned = changes(folder, repository)
-        for line in listed(planned):
-            print(line, file=sys.stderr if args.as_json else sys.stdout)
-        address = None if args.dry_run else push(folder, repository, planned, private=args.private)
+        say = partial(print, file=sys.stderr if args.as_json else sys.stdout)
+        planned, address = publish(
+            folder, repository, private=args.private, dry_run=args.dry_run, say=say
+        )
     if args.as_json:
         files = {change.path: change.what for change in planned}
         print(json.dumps({"repository": name, "files": files, "address": address}))
