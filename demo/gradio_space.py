@@ -6,11 +6,9 @@ installed there: every module that the page imports is copied, found by reading 
 
 import ast
 import importlib.metadata
-import json
 import re
 import shutil
 import sys
-import tempfile
 import tomllib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -20,16 +18,17 @@ from charmodels import __version__
 from charmodels.runtime import SettingError
 from charmodels.runtime.sources import bundle_files
 from demo.shelf import HASHES, SHIPPED, open_shelf
+from demo.staging import front_matter, put_in_place
 
 ROOT = Path(__file__).resolve().parents[1]
 
 _FIRST = ("demo.__main__",)
 """The module that the Space starts, whose imports lead to all the others."""
 
-_SPARED = 60
-"""Characters of a Space's short description at most."""
+_HEADING = '"""The Space: the page on its models, for the public."""'
+"""The first line of app.py, by which a folder that was staged here is known."""
 
-APP = '''"""The Space: the page on its models, for the public."""
+APP = f"""{_HEADING}
 
 import os
 import sys
@@ -40,7 +39,7 @@ from demo.__main__ import Options, run
 own = tuple(sorted((Path(__file__).parent / "bundles").glob("*/*")))
 port = int(os.environ.get("GRADIO_SERVER_PORT", "7860"))
 sys.exit(run(Options(bundles=own, host="0.0.0.0", port=port, behind_proxy=True, open=False)))
-'''
+"""
 
 
 @dataclass(frozen=True)
@@ -48,8 +47,6 @@ class Staged:
     """A folder that was staged."""
 
     folder: Path
-    modules: tuple[str, ...]
-    """Of this project, those it holds."""
 
     def sizes(self) -> dict[str, int]:
         """Bytes of each part at its top, and of all."""
@@ -84,11 +81,9 @@ def stage(
         BundleError: a bundle is missing, broken or unsafe.
         SettingError: the folder is in the way, or the page needs what a Space has not.
     """
-    _refuse_other(out, force)
-    open_shelf(bundles, Path("none") if only else SHIPPED)  # refuses here what would stop it there
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}-") as aside:
-        folder = Path(aside) / "space"
+    with put_in_place(out, _is_ours, force=force) as folder:
+        # Refuses here what would stop it there.
+        open_shelf(bundles, Path("none") if only else SHIPPED)
         modules, outside = closure(_FIRST)
         for name in modules:
             _copy(_file_of(name), folder)
@@ -100,10 +95,7 @@ def stage(
         (folder / "requirements.txt").write_text(lines, encoding="utf-8")
         (folder / "README.md").write_text(card(title, models), encoding="utf-8")
         shutil.copyfile(ROOT / "LICENSE", folder / "LICENSE")
-        if out.exists():
-            shutil.rmtree(out)
-        folder.rename(out)
-    return Staged(out, tuple(modules))
+    return Staged(out)
 
 
 def closure(first: Iterable[str]) -> tuple[list[str], set[str]]:
@@ -177,16 +169,14 @@ def card(title: str, models: Sequence[str]) -> str:
         "app_file": "app.py",
         "pinned": False,
         "license": "mit",
-        "short_description": "Tiny networks that write names and text letter by letter"[:_SPARED],
+        "short_description": "Tiny networks that write names and text letter by letter",
         "tags": ["charmodels", "character-level", "onnx", "text-generation"],
     }
     if models:
         facts["models"] = list(models)
-    # JSON is YAML, and quotes what a title may hold.
-    front = "".join(f"{key}: {json.dumps(v, ensure_ascii=False)}\n" for key, v in facts.items())
     return (
-        f"---\n{front}---\n\n# {title}\n\nCharacter models that write letter by letter, in Spanish "
-        "and English, on one CPU core and without torch. Staged by charmodels "
+        f"{front_matter(facts)}\n# {title}\n\nCharacter models that write letter by letter, in "
+        "Spanish and English, on one CPU core and without torch. Staged by charmodels "
         f"{__version__}: `python -m demo.space --target gradio --out FOLDER`.\n\nRun it anywhere: "
         "`pip install -r requirements.txt gradio=="
         f"{facts['sdk_version']} && python app.py`.\n"
@@ -246,11 +236,6 @@ def _copy_bundles(folder: Path, own: Sequence[Path], *, only: bool) -> None:
             shutil.copytree(source, folder / "bundles" / f"{number:02}" / name)
 
 
-def _refuse_other(out: Path, force: bool) -> None:
-    """Only what was staged here is replaced."""
-    if not out.exists():
-        return
-    if not force:
-        raise SettingError(f"{out} is in the way; choose another --out, or --force to replace it")
-    if not (out / "app.py").is_file() or (out / "app.py").read_text(encoding="utf-8") != APP:
-        raise SettingError(f"{out} was not staged by this command; choose another --out")
+def _is_ours(folder: Path) -> bool:
+    app = folder / "app.py"
+    return app.is_file() and app.read_text(encoding="utf-8", errors="replace").startswith(_HEADING)

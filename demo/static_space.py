@@ -11,7 +11,6 @@ import json
 import os
 import shutil
 import subprocess
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +20,7 @@ from charmodels.runtime import BundleError, SettingError, verify
 from charmodels.runtime.bundle import STEP, read_bundle
 from charmodels.runtime.sources import MAX_ENTRIES, MAX_FILES, MAX_RATIO, bundle_files
 from demo.shelf import SHIPPED, Speaker, bundle_paths, open_shelf
+from demo.staging import front_matter, put_in_place
 from demo.units import find_units
 from demo.words import LANGUAGES, WORDS
 
@@ -108,14 +108,10 @@ def stage(
         BundleError: a bundle is missing, broken or unsafe.
         SettingError: the folder is in the way, or npm cannot bring the libraries.
     """
-    _refuse_other(out, force)
-    shipped = Path() / "none" if only else SHIPPED
-    speakers, paths = open_shelf(bundles, shipped), bundle_paths(bundles, shipped)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}-") as aside:
-        folder = Path(aside) / "space"
-        folder.mkdir()
-        modules = take_libraries(Path(aside) / "npm")
+    with put_in_place(out, _is_ours, force=force) as folder:
+        shipped = Path() / "none" if only else SHIPPED
+        speakers, paths = open_shelf(bundles, shipped), bundle_paths(bundles, shipped)
+        modules = take_libraries(folder.with_name("npm"))
         _copy_page(folder, modules)
         _copy_libraries(folder, modules)
         for speaker, path in zip(speakers, paths, strict=True):
@@ -125,9 +121,6 @@ def stage(
         _write_json(folder / "limits.json", _limits())
         (folder / "README.md").write_text(_card(title, models, speakers), encoding="utf-8")
         _write_list(folder, speakers[0].name)
-        if out.exists():
-            shutil.rmtree(out)
-        folder.rename(out)
     return Staged(out, tuple(speaker.name for speaker in speakers))
 
 
@@ -155,13 +148,8 @@ def take_libraries(folder: Path, *, dev: bool = False) -> Path:
     return folder / "node_modules"
 
 
-def _refuse_other(out: Path, force: bool) -> None:
-    if not out.exists():
-        return
-    if not force:
-        raise SettingError(f"{out} is in the way; choose another --out, or --force to replace it")
-    if not (out / _MARK).is_file() and not (out.is_dir() and not any(out.iterdir())):
-        raise SettingError(f"{out} was not staged here, so --force leaves it; choose another --out")
+def _is_ours(folder: Path) -> bool:
+    return (folder / _MARK).is_file()
 
 
 def _copy_page(folder: Path, modules: Path) -> None:
@@ -288,7 +276,6 @@ def _card(title: str, models: Sequence[str], speakers: Sequence[Speaker]) -> str
         "short_description": "Tiny models that write names and prose in your browser",
         **({"models": list(models)} if models else {}),
     }
-    lines = [f"{key}: {json.dumps(value, ensure_ascii=False)}" for key, value in front.items()]
     said = [
         "Small character models that write letter by letter, in Spanish and English. They run in "
         "your browser: nothing you type leaves it.",
@@ -296,7 +283,7 @@ def _card(title: str, models: Sequence[str], speakers: Sequence[Speaker]) -> str
         + "\n".join(_row(speaker) for speaker in speakers),
         "Code: MIT. The libraries' licences are in `lib/LICENSES.txt`.",
     ]
-    return "\n".join(["---", *lines, "---", "", f"# {title}", "", "\n\n".join(said), ""])
+    return "\n".join([front_matter(front), f"# {title}", "", "\n\n".join(said), ""])
 
 
 def _row(speaker: Speaker) -> str:

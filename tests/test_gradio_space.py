@@ -13,7 +13,7 @@ import pytest
 
 from charmodels.runtime import SettingError
 from demo import gradio_space
-from demo.gradio_space import card, closure, requirements, stage
+from demo.gradio_space import APP, card, closure, requirements, stage
 from tests.tiny import write_tiny
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -110,6 +110,11 @@ def test_only_what_was_staged_is_replaced(tmp_path: Path) -> None:
     with pytest.raises(SettingError, match="was not staged by this command"):
         stage(out, force=True)
     assert (out / "novel.txt").is_file()
+    app = APP.replace("7860", "8000")  # as an earlier version staged it
+    (out / "app.py").write_text(app, encoding="utf-8")
+    stage(out, force=True)
+    assert not (out / "novel.txt").exists()
+    assert (out / "app.py").read_text(encoding="utf-8") == APP
 
 
 @pytest.mark.slow

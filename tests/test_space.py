@@ -90,9 +90,11 @@ def test_a_bundle_of_ones_own_alone(names_bundle: Path, space: Staged, tmp_path:
     assert 'models: ["me/mine"]' in text
     with pytest.raises(SettingError, match="in the way"):
         stage(made.folder, [names_bundle], only=True)
+    (tmp_path / "empty").mkdir()
+    stage(tmp_path / "empty", [names_bundle], only=True)
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "letter.txt").write_text("dear")
-    with pytest.raises(SettingError, match="was not staged here"):
+    with pytest.raises(SettingError, match="was not staged by this"):
         stage(tmp_path / "other", [names_bundle], only=True, force=True)
     assert (tmp_path / "other" / "letter.txt").is_file()
 
@@ -109,6 +111,7 @@ def test_the_other_target_is_the_served_page(
 
 
 def test_a_wrong_wish_is_one_line(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    (tmp_path / "letter.txt").write_text("dear")
     assert main(["--out", str(tmp_path)]) == 1
     said = capsys.readouterr()
     assert said.out == ""
