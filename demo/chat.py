@@ -23,10 +23,19 @@ from charmodels.runtime.bundle import Kind
 from charmodels.runtime.model import TextStream
 from charmodels.runtime.sampling import MAX_SEED
 from charmodels.runtime.vocabulary import normalise
+from demo.turns import Turns
 from demo.words import LANGUAGES, Language, say
 
 GATHER_S = 0.04
 """Seconds for which characters are gathered before the page is told: 25 updates a second."""
+
+TURN_S = 0.005
+"""Seconds that one reply is written before another one's turn comes."""
+
+TURNS = Turns()
+
+_FEW = 8
+"""Of those who wait their turn, so many make it twice as long until the page is told."""
 
 DEADLINE_S = 20.0
 """Seconds after which a reply ends, however slow the model or the visitor's connection."""
@@ -222,18 +231,25 @@ def choose_seed(seed: int) -> int:
 
 
 def write(
-    model: Model, message: str, settings: Settings, memory: Memory | None = None
+    model: Model,
+    message: str,
+    settings: Settings,
+    memory: Memory | None = None,
+    *,
+    weighed: bool = True,
 ) -> Iterator[Reply]:
     """Reply to `message`, growing: its first character at once, then about every 40 ms.
 
     A text model reads the message after `memory` and yields what it adds; the last reply carries
     the memory after it. A names model has no memory: it yields names, one a line, each starting
-    with the message; name i is row i of the seed.
+    with the message; name i is row i of the seed. Unless it is `weighed`, no reply says how sure
+    the model was, which takes an eighth of the time.
     """
     seed = choose_seed(settings.seed)
     text, sure = "", list[str]()
+    noted = sure if weighed else None
     if not model.endless:
-        for text in gather(_names(model, message, settings, seed, sure)):
+        for text in gather(_names(model, message, settings, seed, noted)):
             yield Reply(text, sure="".join(sure))
         yield Reply(text, done=True, sure="".join(sure))
         return
@@ -245,7 +261,7 @@ def write(
         temperature=settings.temperature,
         balance=settings.balance,
     )
-    for text in gather(_noted(stream, sure)):
+    for text in gather(_noted(stream, noted)):
         yield Reply(text, sure="".join(sure))
     yield Reply(text, done=True, memory=stream.memory, sure="".join(sure))
 
@@ -254,23 +270,34 @@ def gather(
     pieces: Iterable[Piece],
     every: float = GATHER_S,
     deadline: float = DEADLINE_S,
+    turn: float = TURN_S,
     clock: Callable[[], float] = time.monotonic,
 ) -> Iterator[Piece]:
     """What there is so far: after the first piece, then every `every` seconds, then whole.
 
-    Telling the page each character costs it more than the model needs to write it.
+    Telling the page each character costs it more than the model needs to write it; where many write
+    it is told less often. Each of them computes for `turn` seconds at a time, or one piece.
     """
-    start, told_at, told = clock(), None, 0
+    waiting = iter(pieces)
+    start = now = clock()
+    told_at, told = -math.inf, 0
     text: Piece | None = None
-    for piece in pieces:
-        text = piece if text is None else text + piece
-        now = clock()
-        if told_at is None or now - told_at >= every:
+    over = False
+    while not over and now - start < deadline:
+        with TURNS:
+            ends = clock() + turn
+            for piece in waiting:
+                text = piece if text is None else text + piece
+                now = clock()
+                if not told or now >= ends:
+                    break
+            else:
+                over = True
+        is_due = now - told_at >= every * (1 + TURNS.waiting / _FEW)
+        if text is not None and len(text) > told and (over or is_due):
             told = len(text)
             yield text
             told_at = clock()
-        if now - start >= deadline:
-            break
     if text is not None and len(text) > told:
         yield text
 
@@ -294,7 +321,7 @@ def recall(model: Model, name: str, said: str, kept: Sequence[Kept] = ()) -> Mem
 
 
 def _names(
-    model: Model, message: str, settings: Settings, seed: int, sure: list[str]
+    model: Model, message: str, settings: Settings, seed: int, sure: list[str] | None
 ) -> Iterator[str]:
     """Names, one a line; the message comes with the first new character of each."""
     for row in range(settings.count):
@@ -306,15 +333,23 @@ def _names(
             temperature=settings.temperature,
             balance=settings.balance,
         )
-        sure += [_UNCHOSEN] * len(message)
-        noted = _noted(stream, sure)
-        yield ("\n" if row else "") + message + next(noted, "")
-        yield from noted
-        sure.append(_percent(stream.probability) if stream.ended else _UNCHOSEN)
+        if sure is not None:
+            sure += [_UNCHOSEN] * len(message)
+        written = _noted(stream, sure)
+        yield ("\n" if row else "") + message + next(written, "")
+        yield from written
+        if sure is not None:
+            sure.append(_percent(stream.probability) if stream.ended else _UNCHOSEN)
 
 
-def _noted(stream: TextStream, sure: list[str]) -> Iterator[str]:
-    """The characters of a stream; `sure` gets the percent each was given."""
+def _noted(stream: TextStream, sure: list[str] | None) -> Iterator[str]:
+    """The characters of a stream; `sure`, if any, gets the percent each was given."""
+    if sure is None:
+        return stream
+    return _weighing(stream, sure)
+
+
+def _weighing(stream: TextStream, sure: list[str]) -> Iterator[str]:
     for character in stream:
         sure.append(_percent(stream.probability))
         yield character

@@ -50,7 +50,7 @@ class Doors:
             beginning = chat.check_message(writer, prefix)
             settings = chat.check_settings(writer, temperature, max_chars, 1, seed)
             echoed = beginning if writer.endless else ""
-            for reply in chat.write(writer, beginning, settings):
+            for reply in chat.write(writer, beginning, settings, weighed=False):
                 if not reply.done:
                     yield echoed + reply.text
 

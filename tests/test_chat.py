@@ -1,16 +1,28 @@
 """A turn of the chat without Gradio: gathering, memory, seeds, limits, unknown characters."""
 
 import time
-from collections.abc import Iterable, Iterator
-from itertools import pairwise
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from itertools import groupby, pairwise
 from pathlib import Path
+from threading import Thread
 
 import numpy as np
 import pytest
 
 from charmodels.runtime import BundleError, Memory, Model, load_bundle
 from demo import chat
-from demo.chat import Kept, Refusal, Settings, check_message, check_settings, gather, recall, write
+from demo.chat import (
+    TURNS,
+    Kept,
+    Refusal,
+    Settings,
+    check_message,
+    check_settings,
+    gather,
+    recall,
+    write,
+)
 from demo.pages.write import _chosen
 from demo.shelf import Speaker, likely_letters, open_shelf, size_said
 from demo.words import LANGUAGES
@@ -85,7 +97,77 @@ def test_updates_are_never_200_ms_apart() -> None:
     assert len(moments) < 12
 
 
+# ---- turns ----------------------------------------------------------------------------------
+
+
+def all_waiting(*work: Callable[[], object]) -> list[Thread]:
+    """Threads at work that have asked for their turns in this order, and get them from here on."""
+    threads = [Thread(target=each) for each in work]
+    with TURNS:
+        for number, thread in enumerate(threads, start=1):
+            thread.start()
+            while TURNS.waiting < number:
+                time.sleep(0.001)
+    return threads
+
+
+def test_turns_are_handed_on_in_the_order_they_were_asked_for() -> None:
+    order: list[int] = []
+
+    def take(number: int) -> None:
+        with TURNS:
+            order.append(number)
+
+    for thread in all_waiting(*(partial(take, number) for number in range(8))):
+        thread.join()
+    assert order == list(range(8))
+
+
+def test_of_many_replies_each_is_written_a_few_milliseconds_at_a_time() -> None:
+    clock = Clock(0.001)
+    order: list[int] = []
+
+    def reply(number: int) -> None:
+        def pieces() -> Iterator[str]:
+            for _ in range(40):
+                order.append(number)
+                yield "x"
+
+        assert list(gather(pieces(), turn=0.005, clock=clock))[-1] == "x" * 40
+
+    for thread in all_waiting(*(partial(reply, number) for number in range(4))):
+        thread.join()
+    assert order[:4] == [0, 1, 2, 3]  # everybody's first character before anybody's second
+    turns = [len(list(run)) for _, run in groupby(order[: 4 * 30])]
+    assert 3 < max(turns) < 12
+
+
+def test_a_reply_that_fails_or_is_left_gives_its_turn_back() -> None:
+    def fail() -> Iterator[str]:
+        yield "a"
+        raise ValueError("broken")
+
+    with pytest.raises(ValueError, match="broken"):
+        list(gather(fail()))
+    left = gather("abc")
+    assert next(left) == "a"
+    assert list(gather("abc"))[-1] == "abc"
+    left.close()
+    assert TURNS.waiting == 0
+
+
 # ---- replies --------------------------------------------------------------------------------
+
+
+def test_a_reply_that_is_not_weighed_is_the_same(names: Model, text: Model) -> None:
+    for model in (names, text):
+        settings = Settings(temperature=0.9, max_chars=12, count=3, seed=5)
+        weighed, plain = (
+            last(write(model, "ma", settings, weighed=weighed)) for weighed in (True, False)
+        )
+        assert plain.text == weighed.text
+        assert len(weighed.sure) >= 2 * len(weighed.text)
+        assert plain.sure == ""
 
 
 def test_names_are_lines_that_start_with_the_message_and_repeat_with_the_seed(names: Model) -> None:

@@ -18,6 +18,7 @@ import httpx
 import pytest
 
 from charmodels.runtime import Model, load_bundle
+from demo.pages.write import WRITERS
 from demo.shelf import SHIPPED
 from tests import tiny
 from tests.browser import CONTRAST, complaints, profiles
@@ -334,7 +335,7 @@ def test_strange_bodies_get_a_plain_refusal(site: Site) -> None:
 
 def test_a_client_that_vanishes_leaves_the_page_well(site: Site, client: Any) -> None:
     stream = dependency(site.address, "stream")
-    for _ in range(6):  # more than write at once
+    for _ in range(WRITERS + 2):
         session = uuid.uuid4().hex
         body = {"data": ["slow", "a", 0.8, 2000, 1], "fn_index": stream, "session_hash": session}
         httpx.post(f"{site.address}/gradio_api/queue/join", json=body).raise_for_status()

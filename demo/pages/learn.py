@@ -103,7 +103,7 @@ def begin(shelf: Mapping[str, Speaker], asked: object) -> Iterator[dict[str, Any
     seed = chat.choose_seed(chat.RANDOM_SEED)
     length = min(chat.default_length(model), _MORE)
     settings = chat.check_settings(model, None, length, _NAMES, seed)
-    for reply in chat.write(model, text, settings):
+    for reply in chat.write(model, text, settings, weighed=False):
         yield {
             "given": text,
             "text": reply.text,

@@ -23,8 +23,8 @@ from demo.words import Language, language_of, say
 
 _ASSETS = Path(__file__).parent.parent / "assets"
 
-WRITERS = 4
-"""Replies written at once; the others wait. More only makes everybody wait longer."""
+WRITERS = 32
+"""Replies written at once, by turns (`demo.turns`); the others wait."""
 
 _SURE = re.compile(r"(?:\d\d|--)*", re.ASCII)
 
