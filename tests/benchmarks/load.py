@@ -11,21 +11,17 @@ import asyncio
 import contextlib
 import json
 import statistics
-import tempfile
 import time
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import httpx
 import numpy as np
 import psutil
 
-from demo.shelf import SHIPPED
 from tests.benchmarks.rows import Row
 from tests.serving import served
-from tests.tiny import write_tiny
 
 VISITORS = 64
 SECONDS = 180.0
@@ -36,6 +32,7 @@ GROWTH = 20.0
 """MB an hour that the measurement cannot tell from none: one step of the allocator in its time."""
 
 LENGTH = 200
+MODEL = "shakespeare"
 THINKING = 2.0
 
 
@@ -138,20 +135,16 @@ def growth(resident: Sequence[tuple[float, int]], after: float) -> tuple[float, 
 
 
 def rows() -> list[Row]:
-    """The page under load, measured now: with the shipped bundles, or a stand-in without any."""
-    with tempfile.TemporaryDirectory() as folder:
-        shipped = (SHIPPED / "shakespeare" / "bundle.json").is_file()
-        own = [] if shipped else [write_tiny(Path(folder) / "stand-in", "text", hidden=128)]
-        model = "shakespeare" if shipped else "stand-in"
-        with served(own) as (address, process):
-            server = psutil.Process(process.pid)
-            visits = asyncio.run(visit(address, server, model, VISITORS, SECONDS))
+    """The page under load, measured now."""
+    with served() as (address, process):
+        server = psutil.Process(process.pid)
+        visits = asyncio.run(visit(address, server, MODEL, VISITORS, SECONDS))
     for error in sorted(set(visits.errors)):
         print(f"  {visits.errors.count(error)} times: {error}")
     slope, uncertain = growth(visits.resident, WARM_UP)
     last = visits.resident[-1][1] / 1e6
     note = (
-        f"{VISITORS} visitors for {SECONDS:.0f} s, {LENGTH} characters of {model}, "
+        f"{VISITORS} visitors for {SECONDS:.0f} s, {LENGTH} characters of {MODEL}, "
         f"{THINKING:.0f} s of thinking; the clients on the same 2 cores"
     )
     first = [1000 * seconds for seconds in visits.first]
