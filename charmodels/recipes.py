@@ -210,18 +210,6 @@ RECIPES: dict[str, Recipe] = {
         # An n-gram would count every name once, however common.
         training=replace(LIST.training, weight_power=0.25, max_seconds=120, ngram="none"),
     ),
-    "bench-names": Recipe(
-        purpose="benchmark: makemore's names, at most 200,000 parameters",
-        dataset="makemore_names",
-        model=LONG_LIST.model,
-        training=replace(LONG_LIST.training, max_seconds=110),
-    ),
-    "bench-tinyshakespeare": Recipe(
-        purpose="benchmark: tinyshakespeare, at most 400,000 parameters",
-        dataset="tinyshakespeare",
-        model=TEXT.model,
-        training=replace(TEXT.training, max_seconds=170),
-    ),
 }
 """From name to recipe; a shipped bundle has its recipe's name."""
 

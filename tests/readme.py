@@ -18,6 +18,7 @@ from charmodels.corpus.splitting import split_corpus
 from charmodels.recipes import RECIPES
 from charmodels.runtime import Model, load_bundle
 from charmodels.runtime.bundle import sha256_of
+from tests.benchmarks.cells import NAMES, TEXT
 
 ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
@@ -103,7 +104,6 @@ def benchmarks_table() -> str:
     lines = ["| what | measured | must reach | beside |", "|---|---|---|---|"]
     machines = set()
     measured = (
-        "quality",
         "salts",
         "scratch",
         "table",
@@ -267,9 +267,9 @@ COUNTED = ", Kneser-Ney alone"
 def equal_table() -> str:
     """Every architecture at equal parameters, from the finished cells."""
     lines = [
-        "| corpus | model | parameters | CPU s | seeds | with n-gram (spread) "
-        "| network alone (spread) | n-gram MB | graph MB | windows of 256 |",
-        "|---|---|---|---|---|---|---|---|---|---|",
+        "| corpus | model | parameters | CPU s | M characters read | seeds | with n-gram (spread) "
+        "| network alone (spread) | to reach | n-gram MB | graph MB | windows of 256 |",
+        "|---|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     path = RESULTS / "cells.jsonl"
     cells = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
@@ -281,13 +281,20 @@ def equal_table() -> str:
     def both(values: list[float]) -> str:
         return f"{np.median(values):.3f} ({max(values) - min(values):.3f})"
 
+    def goal(corpus: str, label: str, seconds: int) -> str:
+        model = next(each for each in (NAMES, TEXT) if each.corpus == corpus).models[label]
+        together, alone = model.goals.get(seconds, (None, None))
+        return f"{together or ''}" + (f", alone {alone}" if alone else "")
+
     for (corpus, label, seconds), found in sorted(groups.items()):
         first = min(found, key=lambda cell: cell["cell"])
         windowed, graph = first.get("windowed_nats_per_char"), first.get("graph_bytes")
         lines.append(
             f"| {corpus} | {label} | {first['parameters']:,} | {seconds.removesuffix('s')} "
+            f"| {np.median([cell['chars_seen'] for cell in found]) / 1e6:.1f} "
             f"| {len(found)} | {both([cell['nats_per_char'] for cell in found])} "
             f"| {both([cell['network_nats_per_char'] for cell in found])} "
+            f"| {goal(corpus, label, int(seconds.removesuffix('s')))} "
             f"| {first['expert_bytes'] / 1e6:.2f} "
             f"| {'' if graph is None else f'{graph / 1e6:.2f}'} "
             f"| {'' if windowed is None else f'{windowed:.3f}'} |"
@@ -299,8 +306,8 @@ def equal_table() -> str:
             corpus, note = row["name"].removesuffix(COUNTED), row["note"].partition(";")
             size = note[2].partition(" MB")[0].strip()
             lines.append(
-                f"| {corpus} | Kneser-Ney, {note[0].partition(',')[0]}, as many bytes | | | "
-                f"| {row['value']:.3f}, no network | | {size} | {size} | |"
+                f"| {corpus} | Kneser-Ney, {note[0].partition(',')[0]}, as many bytes | | | | "
+                f"| {row['value']:.3f}, no network | | | {size} | {size} | |"
             )
     return "\n".join(lines)
 

@@ -17,7 +17,6 @@ NAMES = (
     "page",
     "load",
     "hostile",
-    "quality",
     "recurrences",
     "equal",
     "sweep",

@@ -15,7 +15,7 @@ import json
 import os
 import statistics
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from pathlib import Path
@@ -142,7 +142,7 @@ def summary(done: dict[str, dict[str, Any]]) -> list[Row]:
                 if len(lines) < len(SEEDS):
                     print(f"  {names[0][:-2]}: {len(lines)} of {len(SEEDS)} seeds")
                 if lines:
-                    found.append(_row(table.corpus, label, seconds, lines))
+                    found.append(_row(table.corpus, label, seconds, lines, model.goals))
         found += _kneser_ney(table.corpus, done)
     draw(done)
     return found
@@ -209,7 +209,13 @@ def draw(done: dict[str, dict[str, Any]]) -> None:
             draw_curves(Path(f"{path}-bytes.svg"), by_bytes, across="MB of the graph", up=up)
 
 
-def _row(corpus: str, label: str, seconds: int, lines: list[dict[str, Any]]) -> Row:
+def _row(
+    corpus: str,
+    label: str,
+    seconds: int,
+    lines: list[dict[str, Any]],
+    goals: Mapping[int, tuple[float, float | None]],
+) -> Row:
     together = [line["nats_per_char"] for line in lines]
     alone = [line["network_nats_per_char"] for line in lines]
     first = lines[0]
@@ -222,7 +228,10 @@ def _row(corpus: str, label: str, seconds: int, lines: list[dict[str, Any]]) -> 
         f"{'' if windowed is None else f'windowed {windowed:.3f}; '}split {first['split'][:12]}"
     )
     value = round(statistics.median(together), 4)
-    return Row(name=f"{corpus}, {label}, with n-gram", value=value, unit="nats", note=note)
+    limit, _ = goals.get(seconds, (None, None))
+    return Row(
+        name=f"{corpus}, {label}, with n-gram", value=value, unit="nats", limit=limit, note=note
+    )
 
 
 def _windowed(bundle: Path) -> float:
