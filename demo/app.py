@@ -42,6 +42,9 @@ _TABS: dict[str, Callable[..., Page]] = {
 _BROWSER = ("busy.", "chat.", "inside.", "learn.", "names.", "train.", "title")
 """Families of words that the browser says itself."""
 
+_THREADS = 2 * WRITERS
+"""Events at work at once: the writers, and whoever looks, reads, trains or waits for a training."""
+
 _WAITING = 128
 """Visitors who may wait for a reply; 32 turned away 28 of 64 who came at once."""
 
@@ -130,6 +133,7 @@ def serve(
         footer_links=[],
         favicon_path=_ASSETS / "favicon.svg",
         max_file_size="1mb",
+        max_threads=_THREADS,
         state_session_capacity=MAX_SESSIONS,
         strict_cors=True,
         show_error=False,

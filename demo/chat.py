@@ -34,8 +34,11 @@ TURN_S = 0.005
 
 TURNS = Turns()
 
-_FEW = 8
+_FEW = 16
 """Of those who wait their turn, so many make it twice as long until the page is told."""
+
+BEAT_S = 0.5
+"""Seconds after which the same is told again where nothing came: who left is noticed then."""
 
 DEADLINE_S = 20.0
 """Seconds after which a reply ends, however slow the model or the visitor's connection."""
@@ -280,7 +283,7 @@ def gather(
     """
     waiting = iter(pieces)
     start = now = clock()
-    told_at, told = -math.inf, 0
+    told_at, told = start, 0
     text: Piece | None = None
     over = False
     while not over and now - start < deadline:
@@ -293,8 +296,11 @@ def gather(
                     break
             else:
                 over = True
-        is_due = now - told_at >= every * (1 + TURNS.waiting / _FEW)
-        if text is not None and len(text) > told and (over or is_due):
+        if text is None:
+            continue
+        since, crowded = now - told_at, 1 + TURNS.waiting / _FEW
+        is_due = over or not told or since >= every * crowded
+        if (len(text) > told and is_due) or since >= BEAT_S:
             told = len(text)
             yield text
             told_at = clock()

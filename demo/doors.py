@@ -67,7 +67,7 @@ class Doors:
         novel: bool = False,
         temperature: float = 0.8,
         seed: int = chat.RANDOM_SEED,
-    ) -> list[dict[str, str | None]]:
+    ) -> Iterator[list[dict[str, str | None]]]:
         """Names that a names model invents, exactly as asked for.
 
         Args:
@@ -103,8 +103,11 @@ class Doors:
                 temperature=temperature,
                 seed=seed,
             )
-            *_, written = names.write_names(writer, wish)
-            return [{"name": each.name, "standing": each.standing} for each in written]
+            written: tuple[names.Named, ...] = ()
+            for written in names.write_names(writer, wish):
+                yield [_told(each) for each in written]
+            if not written:
+                yield []
 
     def predict(self, model: str, window: str = "", count: int = COUNT) -> list[tuple[str, float]]:
         """The likeliest next characters after a window of text, each with its probability.
@@ -159,3 +162,7 @@ def _plainly() -> Iterator[None]:
         yield
     except CharModelError as error:
         raise gr.Error(str(error), print_exception=False) from error
+
+
+def _told(named: names.Named) -> dict[str, str | None]:
+    return {"name": named.name, "standing": named.standing}

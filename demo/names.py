@@ -63,7 +63,7 @@ class Named:
 
 def writers(shelf: Mapping[str, Speaker]) -> dict[str, Speaker]:
     """The models that write names."""
-    return {name: speaker for name, speaker in shelf.items() if not speaker.model.endless}
+    return {name: speaker for name, speaker in list(shelf.items()) if not speaker.model.endless}
 
 
 def check_wish(
@@ -140,7 +140,7 @@ def patterns(speaker: Speaker) -> tuple[str, ...]:
 def _named(model: Model, wish: Wish) -> Iterator[tuple[Named, ...]]:
     settings = wish.settings
     with _refusing(wish):
-        for name in model.generate_each(
+        for name in model.generate_steadily(
             settings.count,
             first=wish.first,
             max_chars=settings.max_chars,
@@ -149,6 +149,9 @@ def _named(model: Model, wish: Wish) -> Iterator[tuple[Named, ...]]:
             balance=settings.balance,
             **_asked(wish),
         ):
+            if name is None:
+                yield ()
+                continue
             nats = float(model.score(name).sum())
             yield (Named(name, model.standing(name), nats),)
 

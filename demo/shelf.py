@@ -303,9 +303,10 @@ def find_speaker(shelf: Mapping[str, Speaker], name: object) -> Speaker:
     Raises:
         Refusal: there is none.
     """
-    if not isinstance(name, str) or name not in shelf:
-        raise Refusal("refusal.model", name=str(name)[:60], names=", ".join(shelf))
-    return shelf[name]
+    speaker = shelf.get(name) if isinstance(name, str) else None
+    if speaker is None:
+        raise Refusal("refusal.model", name=str(name)[:60], names=", ".join([*shelf]))
+    return speaker
 
 
 def likely_letters(model: Model, count: int = 4) -> tuple[str, ...]:

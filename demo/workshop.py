@@ -23,6 +23,7 @@ import sys
 import tempfile
 import threading
 import time
+import traceback
 from collections import deque
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -369,9 +370,9 @@ class Workshop:
         while (job := self._at_work) is not None:
             try:
                 self._train(job)
-            except Exception:
+            except Exception:  # a full disk, say: told and logged, and the next one begins
+                traceback.print_exc()
                 job.end("failed", refused=told_in_all(Refusal("train.refusal.failed")))
-                raise
             finally:
                 with self._lock:
                     self._at_work = self._next()

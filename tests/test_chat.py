@@ -102,13 +102,19 @@ def test_updates_are_never_200_ms_apart() -> None:
 
 def all_waiting(*work: Callable[[], object]) -> list[Thread]:
     """Threads at work that have asked for their turns in this order, and get them from here on."""
-    threads = [Thread(target=each) for each in work]
+    threads = [Thread(target=each, daemon=True) for each in work]
     with TURNS:
         for number, thread in enumerate(threads, start=1):
             thread.start()
             while TURNS.waiting < number:
                 time.sleep(0.001)
     return threads
+
+
+def join(threads: list[Thread]) -> None:
+    for thread in threads:
+        thread.join(10)
+        assert not thread.is_alive(), "it waits for ever"
 
 
 def test_turns_are_handed_on_in_the_order_they_were_asked_for() -> None:
@@ -118,8 +124,7 @@ def test_turns_are_handed_on_in_the_order_they_were_asked_for() -> None:
         with TURNS:
             order.append(number)
 
-    for thread in all_waiting(*(partial(take, number) for number in range(8))):
-        thread.join()
+    join(all_waiting(*(partial(take, number) for number in range(8))))
     assert order == list(range(8))
 
 
@@ -135,8 +140,7 @@ def test_of_many_replies_each_is_written_a_few_milliseconds_at_a_time() -> None:
 
         assert list(gather(pieces(), turn=0.005, clock=clock))[-1] == "x" * 40
 
-    for thread in all_waiting(*(partial(reply, number) for number in range(4))):
-        thread.join()
+    join(all_waiting(*(partial(reply, number) for number in range(4))))
     assert order[:4] == [0, 1, 2, 3]  # everybody's first character before anybody's second
     turns = [len(list(run)) for _, run in groupby(order[: 4 * 30])]
     assert 3 < max(turns) < 12
@@ -153,7 +157,14 @@ def test_a_reply_that_fails_or_is_left_gives_its_turn_back() -> None:
     assert next(left) == "a"
     assert list(gather("abc"))[-1] == "abc"
     left.close()
-    assert TURNS.waiting == 0
+    join(all_waiting(lambda: list(gather("abc"))))
+
+
+def test_where_nothing_comes_the_same_is_told_again_for_whoever_has_left() -> None:
+    nothing: list[tuple[str, ...]] = [()] * 100
+    told = list(gather(nothing, clock=Clock(0.05)))
+    assert 5 < len(told) < 40
+    assert set(told) == {()}
 
 
 # ---- replies --------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from urllib.parse import parse_qs
 import httpx
 import pytest
 
-from charmodels.runtime import Model, load_bundle
+from charmodels.runtime import ConstraintError, Model, load_bundle
 from charmodels.runtime.bundle import read_bundle
 from charmodels.runtime.membership import Membership
 from demo import names
@@ -165,6 +165,19 @@ def test_an_answer_grows_and_ends_with_what_the_page_needs(shelf: dict[str, Spea
     json.dumps(told)
 
 
+def test_a_search_that_finds_nothing_new_stops_for_others_on_its_way(towns: Model) -> None:
+    seen: list[str | None] = []
+
+    def search() -> None:
+        for each in towns.generate_steadily(3, pattern="otro", novel=True):
+            seen.append(each)
+
+    with pytest.raises(ConstraintError, match="new"):
+        search()
+    assert set(seen) == {None}
+    assert len(seen) > 50
+
+
 def test_where_no_more_new_names_are_found_the_answer_ends_without_a_refusal(
     shelf: dict[str, Speaker],
 ) -> None:
@@ -239,6 +252,7 @@ def test_programs_get_names_with_their_standing(address: str, towns: Model) -> N
     for each in told:
         assert re.fullmatch("ma.+a", each["name"])
         assert each["standing"] is None
+    assert client.predict("towns", pattern="otro", novel=True, api_name="/names") == []
 
 
 @pytest.mark.parametrize(

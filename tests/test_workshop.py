@@ -235,6 +235,25 @@ def test_a_training_ends_with_all_it_started_and_leaves_nothing(
     wait(lambda: not list(temporary.rglob("half")), 5)
 
 
+def test_after_an_error_nobody_foresaw_the_next_one_is_trained(
+    build: Any, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    workshop = build(SLEEPS)
+
+    def full() -> Path:
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr(workshop, "_own_home", full)
+    failed = workshop.enter(asked(NAMES))
+    wait(lambda: failed.is_over)
+    assert workshop.tell(failed)["phase"] == "failed"
+    monkeypatch.undo()
+    after = workshop.enter(asked(NAMES))
+    wait(lambda: workshop.tell(after)["phase"] == "train")
+    workshop.leave(after)
+    assert "no space left on device" in capfd.readouterr().err
+
+
 def test_a_second_visitor_waits_and_sees_the_place(build: Any) -> None:
     workshop = build(SLEEPS)
     first, second, third = (workshop.enter(asked(NAMES)) for _ in range(3))

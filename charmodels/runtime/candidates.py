@@ -26,7 +26,8 @@ GIVE_UP = 4.0
 of the characters, and the names so lost have 0.4% of all chances at most (of nine orders)."""
 
 MAX_TRIES = 512
-"""Candidates of one name at most, where none is new."""
+"""Candidates of one name after which no more are tried where none is new; the last batch passes it,
+so it is about a thousand."""
 
 _CHOICE = 2**32
 """The try whose random numbers choose among the others."""
@@ -45,8 +46,11 @@ def choose_rows(
     sampling: Sampling,
     max_chars: int,
     seed: int,
-) -> Iterator[list[int]]:
+) -> Iterator[list[int] | None]:
     """Yield new ids for each of `rows` (rows,), in order; row i depends only on (seed, i).
+
+    While they are looked for it yields None, every few milliseconds, for whoever has others to
+    serve or may have to stop.
 
     Args:
         model: the network, or the n-gram beside it.
@@ -66,19 +70,17 @@ def choose_rows(
     at_once = ROWS_AT_ONCE // first
     blocks = _blocks(len(rows), at_once)
 
-    def draw(keys: Keys, give_up: float) -> list[Written]:
+    def draw(keys: Keys, give_up: float) -> Iterator[Written]:
         if not limit:
-            return [Written([])] * len(keys)
-        return list(
-            write_rows(
-                model,
-                beginning,
-                keys,
-                sampling=sampling,
-                max_chars=limit,
-                guide=guide,
-                give_up=give_up,
-            )
+            return (Written([]) for _ in keys)
+        return write_rows(
+            model,
+            beginning,
+            keys,
+            sampling=sampling,
+            max_chars=limit,
+            guide=guide,
+            give_up=give_up,
         )
 
     for start, end in blocks:
@@ -88,7 +90,11 @@ def choose_rows(
         while len(found) < len(keys):
             left = np.array([i for i in range(len(keys)) if i not in found])
             again = try_keys(keys[left, None], np.arange(tried, tried + tries)).ravel()
-            drawn = draw(again, np.inf if tried else GIVE_UP)
+            drawn: list[Written] = []
+            for written in draw(again, np.inf if tried else GIVE_UP):
+                drawn.append(written)
+                if len(drawn) % CANDIDATES == 0:
+                    yield None
             is_new = are_new([each.ids for each in drawn]) if are_new else [True] * len(drawn)
             chosen_by = uniforms_at(try_keys(keys[left], np.array([_CHOICE])), np.array([tried]))
             for place, row in enumerate(left.tolist()):

@@ -142,7 +142,8 @@ class Model:
             if memory is not None:
                 raise ConstraintError("constraints are for whole names: give a prefix, no memory")
             rows = self._choose(np.array([row]), constraint, sampling, prefix, limit, seed)
-            script = self.vocabulary.encode(next(rows))[len(ids) :].tolist()
+            name = next(each for each in rows if each is not None)
+            script = self.vocabulary.encode(name)[len(ids) :].tolist()
         stream = Stream(
             self.step,
             ids,
@@ -194,6 +195,25 @@ class Model:
         **settings: Unpack[NameSettings],
     ) -> Iterator[str]:
         """Like `generate`, one string after another, for counts that should not wait."""
+        each = self.generate_steadily(
+            count, prefix=prefix, max_chars=max_chars, seed=seed, first=first, **settings
+        )
+        return (text for text in each if text is not None)
+
+    def generate_steadily(
+        self,
+        count: int,
+        *,
+        prefix: str = "",
+        max_chars: int | None = None,
+        seed: int = 0,
+        first: int = 0,
+        **settings: Unpack[NameSettings],
+    ) -> Iterator[str | None]:
+        """Like `generate_each`, with None now and then while a name is looked for.
+
+        It takes seconds to find out that nothing new matches; a server has others to serve then.
+        """
         if not 0 <= count <= MAX_COUNT:
             raise SettingError(f"count is {count}; expected 0 to {MAX_COUNT:,}")
         if not 0 <= first <= MAX_COUNT:
@@ -280,7 +300,7 @@ class Model:
         prefix: str,
         max_chars: int,
         seed: int,
-    ) -> Iterator[str]:
+    ) -> Iterator[str | None]:
         """Whole names of these rows, as they must be; what cannot be is said at once."""
         if self.endless:
             raise ConstraintError(f"{constraint}: this model writes text; only names can be asked")
@@ -311,7 +331,7 @@ class Model:
             max_chars=max_chars - len(beginning) + len(prefix),
             seed=seed,
         )
-        return (beginning + symbols.decode(ids) for ids in chosen)
+        return (None if ids is None else beginning + symbols.decode(ids) for ids in chosen)
 
     @cached_property
     def _pairs(self) -> Floats:

@@ -285,9 +285,9 @@ function option(place, group, value, data, chosen, change) {
 }
 
 function fail() {
-  const sentence = say("train.failed");
-  if (goes()) job = { ...job, phase: "failed", refused: { es: sentence, en: sentence } };
-  else if (!job) refused = { es: sentence, en: sentence };
+  const told = window.charmodelsWords["train.failed"];
+  if (goes()) job = { ...job, phase: "failed", refused: told };
+  else if (!job) refused = told;
   draw();
 }
 

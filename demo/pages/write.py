@@ -23,8 +23,8 @@ from demo.words import Language, language_of, say
 
 _ASSETS = Path(__file__).parent.parent / "assets"
 
-WRITERS = 32
-"""Replies written at once, by turns (`demo.turns`); the others wait."""
+WRITERS = 40
+"""Replies written at once, by turns (`demo.turns`); others wait. No address may have so many."""
 
 _SURE = re.compile(r"(?:\d\d|--)*", re.ASCII)
 

@@ -65,9 +65,9 @@ LEARN: Words = {
     "learn.to.many": {"es": "Uno a muchos", "en": "One to many"},
     "learn.to.many.text": {
         "es": "Entra un comienzo y sale un texto: cada letra que se sortea vuelve a entrar como "
-        "la siguiente. Así escribe la otra pestaña.",
+        "la siguiente. Así escribe la pestaña Escribir.",
         "en": "A beginning goes in and a text comes out: each letter drawn goes back in as the "
-        "next one. The other tab writes this way.",
+        "next one. The tab Write does it.",
     },
     "learn.write.names": {"es": "Escribir tres nombres", "en": "Write three names"},
     "learn.write.text": {"es": "Escribir una frase más", "en": "Write a little more"},
