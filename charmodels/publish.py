@@ -35,9 +35,9 @@ class Change:
     path: str
     """With slashes, from the top."""
     size: int
-    """Bytes after the push."""
-    what: Literal["new", "changed", "same", "stays"]
-    """`stays`: it is in the repository alone, and is left there."""
+    """Bytes after the push; of one that is gone, before."""
+    what: Literal["new", "changed", "same", "stays", "gone"]
+    """`stays`: it is in the repository alone, and is left there. `gone`: it is deleted."""
 
     @property
     def is_sent(self) -> bool:
@@ -54,6 +54,9 @@ class Repository:
     kind: Kind = "model"
     sdk: Sdk | None = None
     """Of a Space: what it runs on."""
+    mirrored: tuple[str, ...] = ()
+    """Folders of it, with a slash at the end, that hold what is pushed and nothing else: a file
+    there that is not pushed any more is deleted."""
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):
@@ -73,10 +76,10 @@ def publish(
     dry_run: bool = False,
     say: Callable[[str], object] = print,
 ) -> tuple[list[Change], str | None]:
-    """Say what differs there, a line a file, then send just that, or nothing in a dry run.
+    """Say what differs there, a line a file, then change just that, or nothing in a dry run.
 
     Args:
-        folder: what is pushed; nothing else in the repository is touched.
+        folder: what is pushed; nothing else in the repository is touched but what it mirrors.
         repository: where it goes; it is made where there is none.
         private: whether a repository that is made is seen by its owner alone.
         dry_run: only say it.
@@ -109,7 +112,10 @@ def changes(folder: Path, repository: Repository) -> list[Change]:
         if old is not None:
             what = "same" if _is_same(old, data) else "changed"
         found.append(Change(name, len(data), what))
-    return found + [Change(name, file.size, "stays") for name, file in sorted(there.items())]
+    for name, file in sorted(there.items()):
+        is_gone = name.startswith(repository.mirrored)
+        found.append(Change(name, file.size, "gone" if is_gone else "stays"))
+    return found
 
 
 def push(
@@ -118,7 +124,7 @@ def push(
     """Create the repository where there is none, and commit what differs; returns its address.
 
     Args:
-        folder: what is pushed; nothing else in the repository is touched.
+        folder: what is pushed.
         repository: where it goes.
         planned: of `changes`.
         private: whether a repository that is created is seen by its owner alone.
@@ -126,11 +132,12 @@ def push(
     Raises:
         PublishError: there is no token, it may not write there, or Hugging Face does not answer.
     """
-    from huggingface_hub import CommitOperationAdd, HfApi, get_token
+    from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi, get_token
 
     if get_token() is None:
         raise PublishError("not logged in to Hugging Face; run: hf auth login, or set HF_TOKEN")
     sent = [change.path for change in planned if change.is_sent]
+    gone = [change.path for change in planned if change.what == "gone"]
     with _asking(repository):
         api = HfApi()
         made = api.create_repo(
@@ -140,11 +147,14 @@ def push(
             private=private or None,
             exist_ok=True,
         )
-        if sent:
+        if sent or gone:
             api.create_commit(
                 repository.name,
-                [CommitOperationAdd(name, folder / name) for name in sent],
-                commit_message=f"charmodels: {len(sent)} files",
+                [
+                    *(CommitOperationAdd(name, folder / name) for name in sent),
+                    *(CommitOperationDelete(name) for name in gone),
+                ],
+                commit_message=f"charmodels: {len(sent)} files" + _deleted(len(gone)),
                 repo_type=repository.kind,
             )
     return str(made)
@@ -155,7 +165,12 @@ def listed(planned: Sequence[Change]) -> Iterator[str]:
     for change in planned:
         yield f"{change.what:<8} {change.size:>12,}  {change.path}"
     sent = [change.size for change in planned if change.is_sent]
-    yield f"{len(sent)} of {len(planned)} files to send, {sum(sent):,} bytes"
+    gone = sum(change.what == "gone" for change in planned)
+    yield f"{len(sent)} of {len(planned)} files to send, {sum(sent):,} bytes" + _deleted(gone)
+
+
+def _deleted(count: int) -> str:
+    return f", {count} to delete" if count else ""
 
 
 def _files_of(folder: Path) -> list[Path]:

@@ -16,9 +16,10 @@ from pathlib import Path
 
 from charmodels import __version__
 from charmodels.runtime import SettingError
+from charmodels.runtime.bundle import copy_bundle
 from charmodels.runtime.sources import bundle_files
-from demo.shelf import HASHES, SHIPPED, open_shelf
-from demo.staging import front_matter, put_in_place
+from demo.shelf import HASHES, SHIPPED, bundle_paths, open_shelf
+from demo.staging import TAGS, front_matter, put_in_place, put_picture
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -28,7 +29,7 @@ _FIRST = ("demo.__main__",)
 _HEADING = '"""The Space: the page on its models, for the public."""'
 """The first line of app.py, by which a folder that was staged here is known."""
 
-APP = f"""{_HEADING}
+_APP = f"""{_HEADING}
 
 import os
 import sys
@@ -36,7 +37,7 @@ from pathlib import Path
 
 from demo.__main__ import Options, run
 
-own = tuple(sorted((Path(__file__).parent / "bundles").glob("*/*")))
+own = tuple(Path(__file__).parent / name for name in {{own!r}})
 port = int(os.environ.get("GRADIO_SERVER_PORT", "7860"))
 sys.exit(run(Options(bundles=own, host="0.0.0.0", port=port, behind_proxy=True, open=False)))
 """
@@ -82,20 +83,32 @@ def stage(
         SettingError: the folder is in the way, or the page needs what a Space has not.
     """
     with put_in_place(out, _is_ours, force=force) as folder:
-        # Refuses here what would stop it there.
-        open_shelf(bundles, Path("none") if only else SHIPPED)
+        shipped = Path("none") if only else SHIPPED
+        open_shelf(bundles, shipped)  # refuses here what would stop it there
         modules, outside = closure(_FIRST)
         for name in modules:
             _copy(_file_of(name), folder)
-        for path in sorted(ROOT.glob("demo/assets/*")):
+        for path in sorted(ROOT.glob("demo/assets/[!.]*")):
             _copy(path, folder)
-        _copy_bundles(folder, bundles, only=only)
-        (folder / "app.py").write_text(APP, encoding="utf-8")
+        for path in bundle_paths(bundles, shipped)[len(bundles) :]:
+            copy_bundle(path, folder / path.relative_to(ROOT))
+        _copy(HASHES, folder)
+        own = _copy_own(folder, bundles)
+        (folder / "app.py").write_text(app(own), encoding="utf-8")
         lines = "".join(f"{line}\n" for line in requirements(outside))
         (folder / "requirements.txt").write_text(lines, encoding="utf-8")
-        (folder / "README.md").write_text(card(title, models), encoding="utf-8")
+        text = card(title, models, put_picture(folder))
+        (folder / "README.md").write_text(text, encoding="utf-8")
         shutil.copyfile(ROOT / "LICENSE", folder / "LICENSE")
     return Staged(out)
+
+
+def app(own: Sequence[str]) -> str:
+    """What the Space starts: the page for the public, on exactly these bundles and the shipped.
+
+    A Space may still hold what was pushed before, so the folder is not searched for them.
+    """
+    return _APP.format(own=list(own))
 
 
 def closure(first: Iterable[str]) -> tuple[list[str], set[str]]:
@@ -156,8 +169,8 @@ def requirements(packages: Iterable[str]) -> list[str]:
     ]
 
 
-def card(title: str, models: Sequence[str]) -> str:
-    """The Space's README: front matter that Hugging Face reads, and what it is."""
+def card(title: str, models: Sequence[str], picture: str = "") -> str:
+    """The Space's README: front matter that Hugging Face reads, the picture, and what it is."""
     facts: dict[str, object] = {
         "title": title,
         "emoji": "🖋️",
@@ -170,16 +183,16 @@ def card(title: str, models: Sequence[str]) -> str:
         "pinned": False,
         "license": "mit",
         "short_description": "Tiny networks that write names and text letter by letter",
-        "tags": ["charmodels", "character-level", "onnx", "text-generation"],
+        "tags": TAGS,
     }
     if models:
         facts["models"] = list(models)
+    command = "python -m demo.space --target gradio --out FOLDER"
     return (
-        f"{front_matter(facts)}\n# {title}\n\nCharacter models that write letter by letter, in "
-        "Spanish and English, on one CPU core and without torch. Staged by charmodels "
-        f"{__version__}: `python -m demo.space --target gradio --out FOLDER`.\n\nRun it anywhere: "
-        "`pip install -r requirements.txt gradio=="
-        f"{facts['sdk_version']} && python app.py`.\n"
+        f"{front_matter(facts)}\n# {title}\n\n{picture}"
+        "Character models that write letter by letter, in Spanish and English, on one CPU core and "
+        f"without torch. Staged by charmodels {__version__}: `{command}`.\n\nRun it anywhere: "
+        f"`pip install -r requirements.txt gradio=={facts['sdk_version']} && python app.py`.\n"
     )
 
 
@@ -223,17 +236,17 @@ def _copy(path: Path, folder: Path) -> None:
     shutil.copyfile(path, target)
 
 
-def _copy_bundles(folder: Path, own: Sequence[Path], *, only: bool) -> None:
-    """The shipped ones where the page looks for them, with their hashes; the own beside app.py."""
-    shipped = [] if only else sorted(SHIPPED.glob("*/*"))
-    for path in [*shipped, HASHES]:
-        _copy(path, folder)
-    for number, where in enumerate(own):
-        name = Path(where).resolve().name.removesuffix(".zip")
+def _copy_own(folder: Path, bundles: Sequence[Path]) -> list[str]:
+    """Own bundles go beside app.py; returns where, in their order."""
+    placed = []
+    for number, where in enumerate(bundles):
+        place = f"bundles/{number:02}/{Path(where).resolve().name.removesuffix('.zip')}"
         with bundle_files(where) as source:
             if not source.is_dir():
                 raise SettingError(f"{where}: expected a bundle's folder or zip, not a lone graph")
-            shutil.copytree(source, folder / "bundles" / f"{number:02}" / name)
+            copy_bundle(source, folder / place)
+        placed.append(place)
+    return placed
 
 
 def _is_ours(folder: Path) -> bool:

@@ -12,6 +12,9 @@ from typing import Annotated, Literal
 
 import tyro
 
+_MIRRORED = ("bundles/", "demo/bundles/", "models/")
+"""Where the folders of both targets hold models: a push takes those away that are there no more."""
+
 
 @dataclass(frozen=True)
 class Options:
@@ -33,13 +36,16 @@ class Options:
     """Leave out the models that come with the page."""
     title: str = "charmodels"
     """What the Space is called."""
-    models: Annotated[tuple[str, ...], tyro.conf.arg(metavar="USER/NAME")] = ()
-    """Repositories on Hugging Face that these bundles were pushed to, for the Space's card."""
+    models: Annotated[
+        tuple[str, ...], tyro.conf.UseAppendAction, tyro.conf.arg(metavar="USER/NAME")
+    ] = ()
+    """A repository on Hugging Face that one of these bundles was pushed to, for the Space's card;
+    once for each."""
     force: bool = False
     """Put the new folder in the place of one that was staged before."""
     push: Annotated[str | None, tyro.conf.arg(metavar="USER/NAME")] = None
     """Then make or update this Space on Hugging Face; lists every file and what becomes of it
-    first."""
+    first. Models that the folder has no more are deleted there; other files of its own stay."""
     dry_run: bool = False
     """With --push: list, and change nothing there."""
     private: bool = False
@@ -70,9 +76,11 @@ def _stage(options: Options) -> None:
 
     space = None
     if options.push is not None:
-        space = Repository(options.push, "space", options.target)
+        space = Repository(options.push, "space", options.target, mirrored=_MIRRORED)
     elif options.dry_run or options.private:
         raise SettingError("--dry-run and --private go with --push USER/NAME")
+    for name in options.models:
+        Repository(name)  # refuses what is none
     target = gradio_space if options.target == "gradio" else static_space
     staged = target.stage(
         options.out,

@@ -9,6 +9,12 @@ from pathlib import Path
 
 from charmodels.runtime import SettingError
 
+TAGS = ("charmodels", "character-level", "onnx", "text-generation")
+"""What people find either Space by."""
+
+_PICTURE = Path(__file__).resolve().parents[1] / ".github" / "page.png"
+"""The page as it looks. It is in a checkout, and in no installed package."""
+
 
 @contextmanager
 def put_in_place(out: Path, is_ours: Callable[[Path], bool], *, force: bool) -> Iterator[Path]:
@@ -36,6 +42,14 @@ def put_in_place(out: Path, is_ours: Callable[[Path], bool], *, force: bool) -> 
         if out.exists():
             shutil.rmtree(out)
         folder.rename(out)
+
+
+def put_picture(folder: Path) -> str:
+    """Copy the page's picture there; gives the paragraph of a README that shows it, or nothing."""
+    if not _PICTURE.is_file():
+        return ""
+    shutil.copyfile(_PICTURE, folder / _PICTURE.name)
+    return f"![The page writes ten names]({_PICTURE.name})\n\n"
 
 
 def front_matter(facts: Mapping[str, object]) -> str:

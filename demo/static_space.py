@@ -20,7 +20,7 @@ from charmodels.runtime import BundleError, SettingError, verify
 from charmodels.runtime.bundle import STEP, read_bundle
 from charmodels.runtime.sources import MAX_ENTRIES, MAX_FILES, MAX_RATIO, bundle_files
 from demo.shelf import SHIPPED, Speaker, bundle_paths, open_shelf
-from demo.staging import front_matter, put_in_place
+from demo.staging import TAGS, front_matter, put_in_place, put_picture
 from demo.units import find_units
 from demo.words import LANGUAGES, WORDS
 
@@ -69,8 +69,14 @@ _LIBRARIES = {
 _PACKAGES = ("@noble/hashes", "onnxruntime-web", "pbf")
 """What the page holds of npm's."""
 
-_MARK = "files.js"
-"""The list of a staged folder's files: one without it was not made here, and is left alone."""
+_LIST = "files.js"
+"""For the service worker: the staged folder's files."""
+
+_LIST_BEGINS = "self.staged = "
+"""How that list begins, by which a folder that was staged here is known."""
+
+_ASIDE = ("README.md", "page.png", "lib/LICENSES.txt", "sw.js", _LIST)
+"""Files that no visitor waits for."""
 
 
 @dataclass(frozen=True)
@@ -119,8 +125,9 @@ def stage(
         _write_json(folder / "words.json", _words())
         _write_json(folder / "models.json", [_told(speaker) for speaker in speakers])
         _write_json(folder / "limits.json", _limits())
-        (folder / "README.md").write_text(_card(title, models, speakers), encoding="utf-8")
         _write_list(folder, speakers[0].name)
+        text = _card(title, models, speakers, put_picture(folder))
+        (folder / "README.md").write_text(text, encoding="utf-8")
     return Staged(out, tuple(speaker.name for speaker in speakers))
 
 
@@ -149,7 +156,8 @@ def take_libraries(folder: Path, *, dev: bool = False) -> Path:
 
 
 def _is_ours(folder: Path) -> bool:
-    return (folder / _MARK).is_file()
+    listed = folder / _LIST
+    return listed.is_file() and listed.read_bytes().startswith(_LIST_BEGINS.encode())
 
 
 def _copy_page(folder: Path, modules: Path) -> None:
@@ -253,18 +261,18 @@ def _write_list(folder: Path, first: str) -> None:
     files = [
         path
         for path in sorted(folder.rglob("*"))
-        if path.is_file() and path.parent not in other and path.name not in ("README.md", "sw.js")
+        if path.is_file() and path.parent not in other and path.name != "sw.js"
     ]
     everything = hashlib.sha256()
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):
         everything.update(path.relative_to(folder).as_posix().encode() + path.read_bytes())
     names = [path.relative_to(folder).as_posix() for path in files]
     staged = {"version": everything.hexdigest()[:16], "files": ["./", *names]}
-    (folder / _MARK).write_text(f"self.staged = {json.dumps(staged)};\n", encoding="utf-8")
+    (folder / _LIST).write_text(f"{_LIST_BEGINS}{json.dumps(staged)};\n", encoding="utf-8")
 
 
-def _card(title: str, models: Sequence[str], speakers: Sequence[Speaker]) -> str:
-    """The Space's README: its front matter, and whose data the models learned from."""
+def _card(title: str, models: Sequence[str], speakers: Sequence[Speaker], picture: str) -> str:
+    """The Space's README: its front matter, the picture, and whose data the models learned from."""
     front = {
         "title": title,
         "emoji": "✒️",
@@ -274,11 +282,12 @@ def _card(title: str, models: Sequence[str], speakers: Sequence[Speaker]) -> str
         "app_file": "index.html",
         "license": "mit",
         "short_description": "Tiny models that write names and prose in your browser",
+        "tags": TAGS,
         **({"models": list(models)} if models else {}),
     }
     said = [
-        "Small character models that write letter by letter, in Spanish and English. They run in "
-        "your browser: nothing you type leaves it.",
+        f"{picture}Small character models that write letter by letter, in Spanish and English. "
+        "They run in your browser: nothing you type leaves it.",
         "| model | data | licence of the data |\n|---|---|---|\n"
         + "\n".join(_row(speaker) for speaker in speakers),
         "Code: MIT. The libraries' licences are in `lib/LICENSES.txt`.",
@@ -310,7 +319,7 @@ def _part_of(name: str) -> str:
         return "onnxruntime-web"
     if name == "lib/protobuf.js":
         return "for bundles of your own"
-    return "" if name in ("README.md", "lib/LICENSES.txt", "sw.js", _MARK) else "page"
+    return "" if name in _ASIDE else "page"
 
 
 def _packed_size(path: Path) -> int:

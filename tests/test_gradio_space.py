@@ -5,24 +5,36 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 import time
 import venv
+from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import pytest
+from huggingface_hub import SpaceCard
 
 from charmodels.runtime import SettingError
 from demo import gradio_space
-from demo.gradio_space import APP, card, closure, requirements, stage
+from demo.gradio_space import app, card, closure, requirements, stage
+from tests.serving import free_port
 from tests.tiny import write_tiny
 
 ROOT = Path(__file__).resolve().parents[1]
+
+COLOURS = set("red yellow green blue indigo purple pink gray".split())
+"""What Hugging Face's colorFrom and colorTo may be."""
 
 
 @pytest.fixture(scope="module")
 def staged(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("space")
     own = write_tiny(folder / "mine")
+    (own / ".env").write_text("SECRET=1", encoding="utf-8")  # none of these is the bundle's
+    (own / "customers.csv").symlink_to(ROOT / "LICENSE")
+    (own / "old").mkdir()
+    (own / "old" / "step.onnx").write_bytes(b"not ours")
     return stage(folder / "out", [own], title='Names: "mine"', models=["someone/names"]).folder
 
 
@@ -48,12 +60,82 @@ def test_the_folder_needs_nothing_that_it_has_not(staged: Path) -> None:
     assert not faults(staged)
     top = {path.name for path in staged.iterdir()}
     assert top == {
-        *("README.md", "LICENSE", "app.py", "requirements.txt", "charmodels", "demo", "bundles")
+        *("README.md", "LICENSE", "app.py", "requirements.txt", "page.png"),
+        *("charmodels", "demo", "bundles"),
     }
     assert (staged / "bundles/00/mine/bundle.json").is_file()
     shipped = {path.name for path in (staged / "demo/bundles").iterdir() if path.is_dir()}
     assert shipped == {path.parent.name for path in ROOT.glob("demo/bundles/*/bundle.json")}
     assert not list(staged.rglob("*.pyc"))
+
+
+def test_of_a_bundle_only_its_own_files_are_staged(staged: Path) -> None:
+    own = {path.relative_to(staged / "bundles").as_posix() for path in staged.glob("bundles/**/*")}
+    assert own == {"00", "00/mine", "00/mine/bundle.json", "00/mine/step.onnx"}
+    shipped = {path.name for path in staged.glob("demo/bundles/*/*")}
+    assert shipped == {"bundle.json", "step.onnx", "weights.safetensors"}
+
+
+def told_by(staged: Path, patch: str) -> Any:
+    """What `patch` tells, when app.py is started after it as a Space starts it."""
+    tell = "def tell(what): print(json.dumps(what), file=sys.__stdout__); sys.exit()"
+    said = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            f"import json, runpy, sys\n{tell}\n{patch}\nrunpy.run_path('app.py')",
+        ],
+        cwd=staged,
+        env={**os.environ, "SPACE_ID": "someone/names", "GRADIO_SERVER_PORT": str(free_port())},
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+    )
+    assert said.stdout, said.stderr[-2000:]
+    return json.loads(said.stdout)
+
+
+def test_it_opens_exactly_what_was_staged(staged: Path, tmp_path: Path) -> None:
+    """A bundle that an earlier push left beside the new one is not shown."""
+    again = tmp_path / "again"
+    shutil.copytree(staged, again)
+    write_tiny(again / "bundles/00/left")
+    write_tiny(again / "bundles/01/behind")
+    told = told_by(
+        again,
+        "import demo.__main__ as page\n"
+        "page.run = lambda options: tell([str(path) for path in options.bundles])",
+    )
+    assert told == ["bundles/00/mine"]
+
+
+def test_its_page_is_for_the_public(staged: Path) -> None:
+    """What app.py asks of the page, and what the page asks of Gradio, even where torch is."""
+    told = told_by(
+        staged,
+        "import gradio\n"
+        "def launch(self, **asked):\n"
+        "    tabs = [b.id for b in self.blocks.values() if isinstance(b, gradio.Tab)]\n"
+        "    guards = [repr(m) for m in asked.pop('app_kwargs')['middleware']]\n"
+        "    plain = {k: v for k, v in asked.items() if isinstance(v, bool | int | str)}\n"
+        "    queue = {'api_open': self.api_open, 'waiting': self._queue.max_size}\n"
+        "    told = {'tabs': tabs, 'guards': guards, 'analytics': self.analytics_enabled}\n"
+        "    tell({**plain, **told, **queue})\n"
+        "gradio.Blocks.launch = launch",
+    )
+    assert told["tabs"] == ["write", "names", "inside", "learn"]  # nobody trains there
+    assert told["server_name"] == "0.0.0.0"
+    guard, limiter, *_ = told["guards"]
+    assert guard == "Middleware(Guard, behind_proxy=True, mcp=False)"
+    assert limiter == "Middleware(Limiter, behind_proxy=True)"
+    assert (told["max_file_size"], told["waiting"]) == ("1mb", 128)
+    assert told["strict_cors"] is True
+    off = (
+        *("analytics", "api_open", "enable_monitoring", "inbrowser", "mcp_server", "pwa"),
+        *("run_history", "share", "show_error", "ssr_mode"),
+    )
+    assert not {name for name in off if told[name] is not False}
+    assert not {"allowed_paths", "auth"} & told.keys()
 
 
 def test_what_is_missing_or_needs_torch_would_be_seen(staged: Path, tmp_path: Path) -> None:
@@ -93,11 +175,23 @@ def test_the_requirements_are_ours_without_gradio_and_torch() -> None:
 def test_the_card_says_what_a_space_reads(staged: Path) -> None:
     _, front, _ = (staged / "README.md").read_text(encoding="utf-8").split("---\n", 2)
     facts = {key: json.loads(v) for key, v in (line.split(": ", 1) for line in front.splitlines())}
-    assert facts["title"] == 'Names: "mine"'
-    assert facts["sdk"] == "gradio"
-    assert facts["app_file"] == "app.py"
-    assert facts["models"] == ["someone/names"]
-    assert len(facts["short_description"]) <= 60
+    assert facts.pop("title") == 'Names: "mine"'
+    assert len(facts.pop("emoji").encode("utf-16-le")) <= 6  # one, with what makes it a picture
+    assert {facts.pop("colorFrom"), facts.pop("colorTo")} <= COLOURS
+    assert 0 < len(facts.pop("short_description")) <= 60
+    assert facts.pop("tags")[0] == "charmodels"
+    assert facts == {
+        "sdk": "gradio",
+        "sdk_version": version("gradio"),
+        "python_version": f"{sys.version_info.major}.{sys.version_info.minor}",
+        "app_file": "app.py",
+        "pinned": False,
+        "license": "mit",
+        "models": ["someone/names"],
+    }
+    assert SpaceCard.load(staged / "README.md").data.to_dict()["sdk_version"] == version("gradio")
+    assert "](page.png)" in (staged / "README.md").read_text(encoding="utf-8")
+    assert (staged / "page.png").stat().st_size < 100_000
     assert "models: " not in card("none", [])
 
 
@@ -110,11 +204,11 @@ def test_only_what_was_staged_is_replaced(tmp_path: Path) -> None:
     with pytest.raises(SettingError, match="was not staged by this command"):
         stage(out, force=True)
     assert (out / "novel.txt").is_file()
-    app = APP.replace("7860", "8000")  # as an earlier version staged it
-    (out / "app.py").write_text(app, encoding="utf-8")
+    earlier = app([]).replace("7860", "8000")  # as an earlier version staged it
+    (out / "app.py").write_text(earlier, encoding="utf-8")
     stage(out, force=True)
     assert not (out / "novel.txt").exists()
-    assert (out / "app.py").read_text(encoding="utf-8") == APP
+    assert (out / "app.py").read_text(encoding="utf-8") == app([])
 
 
 @pytest.mark.slow
@@ -123,9 +217,9 @@ def test_a_fresh_environment_streams_from_the_folder(staged: Path, tmp_path: Pat
     python = tmp_path / "venv/bin/python"
     venv.create(tmp_path / "venv", with_pip=True)
     front = (staged / "README.md").read_text(encoding="utf-8")
-    version = front.split('sdk_version: "')[1].split('"')[0]
+    sdk = front.split('sdk_version: "')[1].split('"')[0]
     clean = {k: v for k, v in os.environ.items() if not k.startswith(("PYTHON", "GRADIO"))}
-    install = [python, "-m", "pip", "install", "--quiet", f"gradio=={version}"]
+    install = [python, "-m", "pip", "install", "--quiet", f"gradio=={sdk}"]
     subprocess.run([*install, "-r", staged / "requirements.txt"], check=True, env=clean)
     frozen = subprocess.check_output([python, "-m", "pip", "list"], text=True, env=clean)
     assert "torch" not in frozen

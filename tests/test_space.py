@@ -66,6 +66,10 @@ def test_its_readme_is_a_space_s(space: Staged) -> None:
     card = SpaceCard(text).data.to_dict()
     assert card["sdk"] == "static"
     assert {"title", "emoji", "colorFrom", "colorTo", "license"} <= card.keys()
+    assert {"charmodels", "onnx"} <= set(card["tags"])
+    assert "](page.png)" in text
+    assert (space.folder / "page.png").stat().st_size < 100_000
+    assert "page.png" not in (space.folder / "files.js").read_text(encoding="utf-8")
     assert len(card["short_description"]) <= 60
     assert "GeoNames" in text
     licences = (space.folder / "lib" / "LICENSES.txt").read_text(encoding="utf-8")
@@ -94,6 +98,7 @@ def test_a_bundle_of_ones_own_alone(names_bundle: Path, space: Staged, tmp_path:
     stage(tmp_path / "empty", [names_bundle], only=True)
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "letter.txt").write_text("dear")
+    (tmp_path / "other" / "files.js").write_text("export const files = [];")
     with pytest.raises(SettingError, match="was not staged by this"):
         stage(tmp_path / "other", [names_bundle], only=True, force=True)
     assert (tmp_path / "other" / "letter.txt").is_file()
@@ -108,6 +113,18 @@ def test_the_other_target_is_the_served_page(
     assert capsys.readouterr().out == f"{out}\n"
     assert "sdk: " in (out / "README.md").read_text(encoding="utf-8")
     assert (out / "app.py").is_file()
+
+
+def test_the_models_of_the_card_are_repositories(
+    names_bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    wish = ["--out", str(out), "--target", "gradio", "--only", "--models"]
+    assert main([*wish, "no repository", str(names_bundle)]) == 1
+    assert "'no repository' is no repository; expected USER/NAME" in capsys.readouterr().err
+    assert not out.exists()
+    assert main([*wish, "me/one", str(names_bundle), "--models", "me/two"]) == 0
+    assert 'models: ["me/one", "me/two"]' in (out / "README.md").read_text(encoding="utf-8")
 
 
 def test_a_wrong_wish_is_one_line(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import hashlib
 import json
 import math
 import re
+import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -207,6 +208,19 @@ def read_bundle(folder: str | Path) -> Bundle:
         _check_file(folder / name, file)
     if bundle.weights:
         _check_file(folder / WEIGHTS, bundle.weights)
+    return bundle
+
+
+def copy_bundle(folder: Path, out: Path) -> Bundle:
+    """Copy a bundle's own files to `out`, made if missing; whatever lies beside them stays.
+
+    Raises:
+        BundleError: as `read_bundle` does.
+    """
+    bundle = read_bundle(folder)
+    out.mkdir(parents=True, exist_ok=True)
+    for name in ("bundle.json", *bundle.files, *([WEIGHTS] if bundle.weights else [])):
+        shutil.copyfile(folder / name, out / name)
     return bundle
 
 

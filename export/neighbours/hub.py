@@ -1,11 +1,10 @@
 """Hugging Face: a folder to upload, the bundle's files and a model card with its figures."""
 
-import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from charmodels.runtime.bundle import WEIGHTS, Bundle, read_bundle, variant_file
+from charmodels.runtime.bundle import Bundle, copy_bundle, variant_file
 
 CARD = "README.md"
 
@@ -15,10 +14,7 @@ _LICENCES = {"MIT": "mit", "CC-BY-4.0": "cc-by-4.0", "CC0-1.0": "cc0-1.0"}
 
 def write_hub_folder(bundle: Path, out: Path, user: str = "USER") -> None:
     """Write OUT/README.md beside copies of bundle.json and every file it names."""
-    facts = read_bundle(bundle)
-    out.mkdir(parents=True, exist_ok=True)
-    for name in ("bundle.json", *facts.files, *([WEIGHTS] if facts.weights else [])):
-        shutil.copyfile(bundle / name, out / name)
+    facts = copy_bundle(bundle, out)
     (out / CARD).write_text(hub_card(facts, out.name, user), encoding="utf-8")
 
 
