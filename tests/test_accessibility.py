@@ -39,6 +39,9 @@ SETTLED = """() => new Promise((resolve) => {
 })"""
 """Resolves when nothing on the page has changed for a while."""
 
+DEEPER = {"write": ".turn .cell:not(.newline)", "inside": "[data-view=unit]"}
+"""What opens the other view of a tab: the panel of a letter, the units that are found."""
+
 OPENED = """(name) => {
   if (document.getElementById(`tab-${name}`)?.checkVisibility()) return true;
   charmodels.open(name);
@@ -150,7 +153,7 @@ def tabs(shown: Any) -> list[str]:
 
 
 def use(shown: Any, name: str) -> None:
-    """Open a tab and press its first main button."""
+    """Open a tab, press its first main button, and open what lies deeper."""
     # Asked again until it is: Gradio makes the row of tabs anew when the language changes.
     shown.wait_for_function(OPENED, arg=name, polling=300)
     panel = shown.locator(f"#tab-{name}")
@@ -158,6 +161,9 @@ def use(shown: Any, name: str) -> None:
     button = panel.locator("button.primary:visible:enabled").first
     if button.count():
         button.click()
+        shown.evaluate(SETTLED)
+    if name in DEEPER:
+        panel.locator(DEEPER[name]).first.click()
         shown.evaluate(SETTLED)
 
 

@@ -36,6 +36,8 @@ PHONE: dict[str, Any] = {
 SCREENS = [
     pytest.param("es-MX", WIDE, id="es, desktop"),
     pytest.param("en-US", PHONE, id="en, phone"),
+    pytest.param("en-US", WIDE, id="en, desktop", marks=pytest.mark.slow),
+    pytest.param("es-MX", PHONE, id="es, phone", marks=pytest.mark.slow),
 ]
 TONGUES: dict[str, Language] = {"es-MX": "es", "en-US": "en"}
 

@@ -40,6 +40,8 @@ PHONE: dict[str, Any] = {
 SCREENS = [
     pytest.param("en-US", WIDE, id="en, desktop"),
     pytest.param("es-MX", PHONE, id="es, phone"),
+    pytest.param("es-MX", WIDE, id="es, desktop", marks=pytest.mark.slow),
+    pytest.param("en-US", PHONE, id="en, phone", marks=pytest.mark.slow),
 ]
 
 
