@@ -4,17 +4,24 @@ python -m tests.screenshot [--out .github]
 """
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 from tests.browser import open_browser
-from tests.serving import ROOT, served
+from tests.serving import ROOT, WITH_TORCH, served
 
 OUT = ROOT / ".github"
+COLOURS = 96
+"""Colours of a picture: enough for flat areas and letters, a third of the bytes."""
+
 INSIDE = "#inside?model=shakespeare&unit=h_0.105"
-"""The second picture: a unit that counts how long a line is."""
-COLOURS = 64
-"""Colours of the picture: enough for flat areas and letters, a third of the bytes."""
+"""A unit that counts how long a line is."""
+NAMES = "#names?" + urlencode(
+    {"model": "municipios", "pattern": "(San|Santa) .*(tepec|tlán)", "seed": 7}
+)
+LIST = ROOT / "data" / "mx_municipios.txt"
 
 
 def main() -> None:
@@ -23,30 +30,68 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=OUT, help="the folder for the PNGs")
     out: Path = parser.parse_args().out
     out.mkdir(parents=True, exist_ok=True)
-    with served() as (address, _), open_browser() as browser:
-        write_names(open_tab(browser, address, "es-MX"), out / "page.png")
-        look_inside(open_tab(browser, address + INSIDE, "en-US"), out / "inside.png")
+    with served(before=WITH_TORCH) as (address, _), open_browser() as browser:
+        for name, look, where, screen in PICTURES:
+            tab = browser.new_page(reduced_motion="reduce", **screen)
+            tab.goto(address + where)
+            tab.wait_for_selector("html.ready", state="attached")
+            look(tab)
+            take(tab, out / f"{name}.png")
+            tab.close()
 
 
-def open_tab(browser: Any, address: str, locale: str) -> Any:
-    """The page, ready."""
-    size = {"width": 1200, "height": 800}
-    tab = browser.new_page(viewport=size, locale=locale, reduced_motion="reduce")
-    tab.goto(address)
-    tab.wait_for_selector("html.ready", state="attached")
-    return tab
+def write_names(tab: Any) -> None:
+    """A reply of the chat: the page's own first beginning, to its end."""
+    tab.locator("#seed textarea").fill("7")
+    tab.locator(".beginnings button").first.click()
+    tab.locator(".turn:not(.waiting)").first.wait_for()
+    tab.wait_for_selector("html:not(.writing)", state="attached")
 
 
-def write_names(tab: Any, out: Path) -> None:
-    """A reply of the chat."""
-    write(tab, 0, "7")
-    take(tab, out)
+def point_at_a_letter(tab: Any) -> None:
+    """The same, and what the model expected in place of a letter."""
+    write_names(tab)
+    tab.locator(".turn .cell").nth(9).click()
+    tab.locator(".place .voice .percent").first.wait_for()
 
 
-def look_inside(tab: Any, out: Path) -> None:
+def order_names(tab: Any) -> None:
+    """Ten names to a pattern."""
+    tab.locator(".names .ten").click()
+    tab.locator(".sheet .list .word").nth(9).wait_for()
+    tab.wait_for_selector(".names:not(.busy)")
+
+
+def look_inside(tab: Any) -> None:
     """A text coloured by one unit, once the units are found."""
     tab.locator(".inside .found button[aria-pressed=true]").wait_for()
-    take(tab, out)
+
+
+def give_a_list(tab: Any) -> None:
+    """A list, and what was read of it."""
+    tab.locator("#train-list").fill(LIST.read_text(encoding="utf-8"))
+    tab.locator(".train .read").wait_for()
+    tab.locator("#train-list").evaluate("box => box.scrollTo(0, 0)")
+
+
+def learn(tab: Any) -> None:
+    """The lessons as they open."""
+    tab.locator(".learn .next .option").first.wait_for()
+
+
+Look = Callable[[Any], None]
+DESK: dict[str, Any] = {"viewport": {"width": 1200, "height": 800}}
+PHONE: dict[str, Any] = {"viewport": {"width": 390, "height": 800}, "has_touch": True}
+ES, EN, DARK = {"locale": "es-MX"}, {"locale": "en-US"}, {"color_scheme": "dark"}
+PICTURES: tuple[tuple[str, Look, str, dict[str, Any]], ...] = (
+    ("page", write_names, "", DESK | ES),
+    ("names", order_names, NAMES, DESK | EN),
+    ("inside", look_inside, INSIDE, DESK | EN),
+    ("train", give_a_list, "#train", DESK | ES),
+    ("learn", learn, "#learn", DESK | EN),
+    ("phone", point_at_a_letter, "", PHONE | EN | DARK),
+)
+"""The name of each picture, what is done for it, the page's address, and the window."""
 
 
 def take(tab: Any, out: Path) -> None:
@@ -55,15 +100,6 @@ def take(tab: Any, out: Path) -> None:
     tab.screenshot(path=out, animations="disabled")
     shrink(out)
     print(f"{out} ({out.stat().st_size / 1000:.0f} kB)")
-
-
-def write(tab: Any, place: int, seed: str) -> None:
-    """One turn, to its end: the page's own example beginning number `place`."""
-    before = tab.locator(".turn:not(.waiting)").count()
-    tab.locator("#seed textarea").fill(seed)
-    tab.locator(".beginnings button").nth(place).click()
-    tab.locator(".turn:not(.waiting)").nth(before).wait_for()
-    tab.wait_for_selector("html:not(.writing)", state="attached")
 
 
 def shrink(picture: Path) -> None:
