@@ -174,12 +174,23 @@ class DataFetch:
 
 
 @dataclass(frozen=True)
+class DataCard:
+    """Write a dataset that ships as a folder for Hugging Face: the file and its card."""
+
+    name: Positional[str]
+    """A dataset of: data list."""
+    out: Path = field(kw_only=True)
+    """The folder to make."""
+
+
+@dataclass(frozen=True)
 class Data:
-    """List the datasets, or fetch one."""
+    """List the datasets, fetch one, or write one's card."""
 
     command: OmitArgPrefixes[
         Annotated[DataList, subcommand("list", prefix_name=False)]
         | Annotated[DataFetch, subcommand("fetch", prefix_name=False)]
+        | Annotated[DataCard, subcommand("card", prefix_name=False)]
     ]
 
 
@@ -284,10 +295,12 @@ def run(args: Parsed, argv: Sequence[str]) -> int:
 
             return recipes_command(as_json=args.as_json)
         case Data():
-            from charmodels.corpus.data_command import fetch_command, list_command
+            from charmodels.corpus.data_command import card_command, fetch_command, list_command
 
             if isinstance(args.command, DataList):
                 return list_command(args.command.as_json)
+            if isinstance(args.command, DataCard):
+                return card_command(args.command.name, args.command.out)
             return fetch_command(args.command.name, args.command.out)
         case ImportKeras():
             from charmodels.commands.import_keras import import_keras_command

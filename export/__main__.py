@@ -1,6 +1,7 @@
 """`python -m export RUN --out BUNDLE`; `--for`, `--check` and `--inspect` of a bundle."""
 
 import json
+import re
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
@@ -44,6 +45,9 @@ class Export:
     push: str | None = None
     """USER/NAME: put the bundle and its card on Hugging Face, in a model repository that is made
     where there is none. Lists every file and what becomes of it first."""
+    licence: str | None = None
+    """With --push or --for hub: the licence you give the model, as Hugging Face names it (mit,
+    cc-by-4.0); the data's own is told beside it. Left out, the card says that none was chosen."""
     dry_run: bool = False
     """With --push: list, and change nothing."""
     private: bool = False
@@ -71,6 +75,10 @@ def parse(argv: Sequence[str] | None) -> Export:
 
 def run(args: Export) -> int:
     """Do one of the five; prints results on stdout, talk on stderr."""
+    if args.licence is not None and not re.fullmatch(r"[a-z0-9][a-z0-9.-]*", args.licence):
+        raise UsageError(
+            f"--licence is {args.licence!r:.60}; expected a name like mit or cc-by-4.0"
+        )
     if sum(x is not None for x in (args.run, args.check, args.inspect)) != 1:
         raise UsageError(
             "expected one of: RUN --out BUNDLE, --check BUNDLE, --inspect BUNDLE, "
@@ -84,7 +92,7 @@ def run(args: Export) -> int:
         return _inspect(args.inspect, args.as_json)
     assert args.run is not None
     if args.push is not None:
-        _refuse_others(args, "push", "run", "dry_run", "private", "as_json")
+        _refuse_others(args, "push", "run", "licence", "dry_run", "private", "as_json")
         return _push(args.run, args.push, args)
     for flag in ("dry_run", "private"):
         if getattr(args, flag):
@@ -92,8 +100,11 @@ def run(args: Export) -> int:
     if args.out is None:
         raise UsageError(f"--out is missing; for example --out bundles/{args.run.name}")
     if args.neighbour is not None:
-        _refuse_others(args, "neighbour", "run", "out", "force", "as_json")
+        heard = ("licence",) if args.neighbour == "hub" else ()
+        _refuse_others(args, "neighbour", "run", "out", "force", "as_json", *heard)
         return _write_for(args.neighbour, args.run, args.out, args)
+    if args.licence is not None:
+        raise UsageError("--licence goes with --push USER/NAME or --for hub")
     return _export(args.run, args.out, args)
 
 
@@ -138,7 +149,7 @@ def _write_for(
 ) -> int:
     from export.neighbours import write_for
 
-    write_for(neighbour, bundle, out, force=args.force)
+    write_for(neighbour, bundle, out, force=args.force, licence=args.licence)
     files = sorted(str(path.relative_to(out)) for path in out.rglob("*") if path.is_file())
     if args.as_json:
         print(json.dumps({"out": str(out), "for": neighbour, "files": files}))
@@ -158,7 +169,7 @@ def _push(bundle: Path, name: str, args: Export) -> int:
     with TemporaryDirectory(prefix="charmodels-") as aside:
         user, _, called = name.partition("/")
         folder = Path(aside) / called
-        write_for("hub", bundle, folder, user=user)
+        write_for("hub", bundle, folder, user=user, licence=args.licence)
         say = partial(print, file=sys.stderr if args.as_json else sys.stdout)
         planned, address = publish(
             folder, repository, private=args.private, dry_run=args.dry_run, say=say

@@ -23,7 +23,7 @@ from tests.tiny import write_tiny
 COMMANDS = {
     "charmodels": [
         "", "train", "evaluate", "sample", "predict", "compare", "reach", "recipes", "data",
-        "data list", "data fetch", "import-keras",
+        "data list", "data fetch", "data card", "import-keras",
     ],
     "export": [""],
     "demo": [""],

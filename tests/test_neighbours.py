@@ -182,13 +182,33 @@ def test_the_card_is_what_hugging_face_reads(name: str, tmp_path: Path) -> None:
     assert bits.metric_value == bundle.metrics["bits_per_char"]
     assert bits.dataset_split == "test"
     assert bits.dataset_type == bundle.provenance["dataset"]
-    assert card.data.license in ("mit", "cc-by-4.0", "other")
+    assert card.data.license is None  # the data's is not the model's
     assert (card.data.library_name, card.data.pipeline_tag) == ("onnx", "text-generation")
     for fact in ("credit", "licence"):
         assert bundle.provenance[fact] in card.text
     copied = bundle.metrics["novel_share" if bundle.kind == "names" else "verbatim_share"]
     assert f"{copied:.1%} of" in card.text.split("## What it copies")[1]
-    assert load_bundle(out).generate(1, max_chars=5)
+    if bundle.kind == "text":
+        longest = bundle.metrics["longest_verbatim"]
+        assert f"longest passage that is the training text's has {longest} ch" in card.text
+    model = load_bundle(out)
+    assert len(card.data.widget) == 3
+    for seed, example in enumerate(card.data.widget):
+        (written,) = model.generate(1, prefix=example["text"], seed=seed, max_chars=120)
+        assert example["output"]["text"] == written
+
+
+def test_the_model_s_licence_is_the_one_that_was_chosen(
+    names_bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert write("hub", names_bundle, tmp_path / "card", "--licence", "cc-by-4.0") == 0
+    card = ModelCard.load(tmp_path / "card" / "README.md")
+    assert card.data.license == "cc-by-4.0"
+    assert "Of the model: cc-by-4.0." in card.text
+    assert write("hub", names_bundle, tmp_path / "other", "--licence", "public domain") == 2
+    assert "expected a name like mit or cc-by-4.0" in capsys.readouterr().err
+    assert write("triton", names_bundle, tmp_path / "other", "--licence", "mit") == 2
+    assert "--for does nothing with --licence" in capsys.readouterr().err
 
 
 def test_a_card_of_little_says_so(names_bundle: Path, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+from huggingface_hub import DatasetCard
 
 from charmodels.corpus import registry
 from charmodels.corpus.catalogue import (
@@ -20,8 +21,8 @@ from charmodels.corpus.catalogue import (
     remove_final_newlines,
     use_unix_line_ends,
 )
-from charmodels.corpus.data_command import fetch_command, list_command
-from charmodels.corpus.fetching import open_https
+from charmodels.corpus.data_command import card_command, fetch_command, list_command
+from charmodels.corpus.fetching import open_https, sha256_of
 from charmodels.corpus.registry import (
     cache_folder,
     dataset_named,
@@ -379,3 +380,29 @@ def test_fetch_prints_the_path_and_talks_aside(capsys):
     assert printed.out == f"{SHIPPED / 'mx_municipios.txt'}\n"
     assert "GeoNames" in printed.err
     assert "next: python -m charmodels train mx_municipios" in printed.err
+
+
+@pytest.mark.parametrize("name", [dataset.name for dataset in SHIPPING])
+def test_a_data_card_is_what_hugging_face_reads(name, tmp_path, capsys):
+    out = tmp_path / "mine"
+    assert card_command(name, out) == 0
+    assert "next: hf upload USER/mine" in capsys.readouterr().err
+    dataset = DATASETS[name]
+    assert sha256_of(out / dataset.file) == dataset.sha256
+    card = DatasetCard.load(out / "README.md")
+    assert card.data.pretty_name == dataset.title
+    assert card.data.language == dataset.language
+    ids = {"MIT": "mit", "CC-BY-4.0": "cc-by-4.0", "public domain": "public-domain"}
+    told = card.data.license_name if card.data.license == "other" else card.data.license
+    assert told == ids.get(dataset.licence, "text-public-domain-package-mit")
+    assert card.data.size_categories in ("n<1K", "1K<n<10K", "10K<n<100K")
+    for fact in (dataset.credit, dataset.licence, dataset.made, dataset.home, dataset.sha256):
+        assert fact in card.text
+    with pytest.raises(CorpusError, match="exists"):
+        card_command(name, out)
+
+
+def test_no_card_is_written_for_data_that_is_not_ours(tmp_path):
+    with pytest.raises(CorpusError, match="dinos does not ship, so it is not ours to publish"):
+        card_command("dinos", tmp_path / "dinos")
+    assert not (tmp_path / "dinos").exists()

@@ -1,4 +1,4 @@
-"""`python -m charmodels data list | fetch NAME`: results on stdout, talk on stderr.
+"""`python -m charmodels data list | fetch NAME | card NAME`: results on stdout, talk on stderr.
 
 User errors leave these functions as CorpusError, one line, for the command line to print.
 """
@@ -7,6 +7,7 @@ import json
 import sys
 from pathlib import Path
 
+from charmodels.corpus.card import write_data_folder
 from charmodels.corpus.catalogue import DATASETS, Dataset
 from charmodels.corpus.registry import dataset_named, fetch_dataset, find_dataset
 from charmodels.runtime.errors import CorpusError
@@ -44,6 +45,19 @@ def fetch_command(name: str, folder: Path | None) -> int:
         f" --out runs/{dataset.name}",
         file=sys.stderr,
     )
+    return 0
+
+
+def card_command(name: str, out: Path) -> int:
+    """Write a dataset's folder for Hugging Face and print its path.
+
+    Raises:
+        CorpusError: an unknown name, one that is not ours to publish, or the folder exists.
+    """
+    write_data_folder(dataset_named(name), out)
+    print(out)
+    upload = f"hf upload USER/{out.name} {out} --repo-type dataset"
+    print(f"next: {upload}", file=sys.stderr)
     return 0
 
 

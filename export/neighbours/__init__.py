@@ -20,11 +20,17 @@ WRITERS: dict[Neighbour, Callable[[Path, Path], None]] = {
 
 
 def write_for(
-    neighbour: Neighbour, where: Path, out: Path, *, force: bool = False, user: str = "USER"
+    neighbour: Neighbour,
+    where: Path,
+    out: Path,
+    *,
+    force: bool = False,
+    user: str = "USER",
+    licence: str | None = None,
 ) -> None:
     """Check the bundle at `where` and write it for `neighbour` into the folder `out`.
 
-    `user` is whose repository the card for Hugging Face names.
+    `user` is whose repository the card for Hugging Face names, `licence` the model's on it.
 
     Raises:
         BundleError: the bundle is unsound or not of the kind the neighbour takes, or `out` exists
@@ -42,8 +48,8 @@ def write_for(
     with bundle_files(where) as folder:
         if not folder.is_dir():
             raise BundleError(f"{where}: expected a bundle's folder, not a lone graph")
-        load_bundle(folder)
+        model = load_bundle(folder)
         if neighbour == "hub":
-            write_hub_folder(folder, out, user)
+            write_hub_folder(folder, out, model, user, licence)
         else:
             WRITERS[neighbour](folder, out)

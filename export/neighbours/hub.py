@@ -1,31 +1,48 @@
 """Hugging Face: a folder to upload, the bundle's files and a model card with its figures."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from charmodels.runtime.bundle import Bundle, copy_bundle, variant_file
+from charmodels.runtime.model import Model
 
 CARD = "README.md"
 
-_LICENCES = {"MIT": "mit", "CC-BY-4.0": "cc-by-4.0", "CC0-1.0": "cc0-1.0"}
-"""Names of ours for which Hugging Face has its own; others are told in words."""
+_EXAMPLES = 3
+_EXAMPLE_CHARS = 120
+"""Characters of an example on the card at most."""
 
 
-def write_hub_folder(bundle: Path, out: Path, user: str = "USER") -> None:
-    """Write OUT/README.md beside copies of bundle.json and every file it names."""
-    facts = copy_bundle(bundle, out)
-    (out / CARD).write_text(hub_card(facts, out.name, user), encoding="utf-8")
+def write_hub_folder(
+    bundle: Path, out: Path, model: Model, user: str = "USER", licence: str | None = None
+) -> None:
+    """Write OUT/README.md beside copies of bundle.json and every file it names.
+
+    Args:
+        bundle: its folder.
+        out: where to.
+        model: that bundle, opened: it writes the card's examples.
+        user: whose repository the card names.
+        licence: of the model, as Hugging Face names it; the card has none where none was chosen.
+    """
+    copy_bundle(bundle, out)
+    card = hub_card(model.bundle, out.name, user, licence, _examples(model))
+    (out / CARD).write_text(card, encoding="utf-8")
 
 
-def hub_card(bundle: Bundle, name: str, user: str = "USER") -> str:
+def hub_card(
+    bundle: Bundle,
+    name: str,
+    user: str = "USER",
+    licence: str | None = None,
+    examples: Sequence[Mapping[str, Any]] = (),
+) -> str:
     """The card: front matter with a model-index, then what a person should know."""
     from huggingface_hub import EvalResult, ModelCardData  # after --help has been answered
 
     about = {key: _line(value) for key, value in bundle.provenance.items() if value is not None}
     title, dataset = about.get("title", name), about.get("dataset", "unknown")
-    licence = about.get("licence", "none stated")
-    kept = _LICENCES.get(licence)
     results = [
         EvalResult(
             task_type="text-generation", task_name="Character language modelling",
@@ -41,20 +58,31 @@ def hub_card(bundle: Bundle, name: str, user: str = "USER") -> str:
         library_name="onnx",
         pipeline_tag="text-generation",
         language=about.get("language"),
-        license=kept or "other",
-        license_name=None if kept else licence,
+        license=licence,
         tags=["charmodels", "character-level", bundle.kind, *_arch(bundle)],
         model_name=name,
         eval_results=results or None,
+        widget=list(examples) or None,
     )
-    return (
-        f"---\n{data.to_yaml()}\n---\n\n"
-        + "\n".join(_body(bundle, f"{user}/{name}", title, about))
-        + "\n"
-    )
+    body = "\n".join(_body(bundle, f"{user}/{name}", title, about, licence))
+    return f"---\n{data.to_yaml()}\n---\n\n{body}\n"
 
 
-def _body(bundle: Bundle, repository: str, title: str, about: Mapping[str, str]) -> Iterator[str]:
+def _examples(model: Model) -> list[dict[str, Any]]:
+    """What the model writes after the likeliest first letters, as the card's widget shows it."""
+    likely = model.predict("", count=len(model.vocabulary))
+    letters = [each.character for each in likely if each.character.isalpha()][:_EXAMPLES]
+    limit = min(_EXAMPLE_CHARS, model.bundle.max_chars)
+    examples: list[dict[str, Any]] = []
+    for seed, letter in enumerate(letters):
+        (written,) = model.generate(1, prefix=letter, seed=seed, max_chars=limit)
+        examples.append({"text": letter, "output": {"text": written}})
+    return examples
+
+
+def _body(
+    bundle: Bundle, repository: str, title: str, about: Mapping[str, str], licence: str | None
+) -> Iterator[str]:
     writes = "new names" if bundle.kind == "names" else "text"
     yield f"# {repository.rpartition('/')[2]}"
     yield ""
@@ -78,6 +106,10 @@ def _body(bundle: Bundle, repository: str, title: str, about: Mapping[str, str])
     yield "## What it copies"
     yield ""
     yield from _copying(bundle)
+    yield ""
+    yield "## Licence"
+    yield ""
+    yield f"Of the model: {licence or 'none was chosen'}. Of the data it learned from: see below."
     yield ""
     yield "## Data"
     yield ""
@@ -150,6 +182,8 @@ def _copying(bundle: Bundle) -> Iterator[str]:
         "verbatim_share": "{:.1%} of its text stands in passages of 50 or more characters that "
         "are the training text's,",
         "verbatim_share_held_out": "and {:.1%} of the held-out text does.",
+        "longest_verbatim": "Its longest passage that is the training text's has {:,} characters,",
+        "longest_verbatim_held_out": "and the held-out text's has {:,}.",
     }
     known = [text.format(m[key]) for key, text in sentences.items() if _is_number(m.get(key))]
     yield from known or ["Not measured: `python -m charmodels evaluate` does."]
