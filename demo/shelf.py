@@ -303,10 +303,15 @@ def find_speaker(shelf: Mapping[str, Speaker], name: object) -> Speaker:
     Raises:
         Refusal: there is none.
     """
-    speaker = shelf.get(name) if isinstance(name, str) else None
+    speaker = known_speaker(shelf, name)
     if speaker is None:
         raise Refusal("refusal.model", name=str(name)[:60], names=", ".join([*shelf]))
     return speaker
+
+
+def known_speaker(shelf: Mapping[str, Speaker], name: object) -> Speaker | None:
+    """The model called `name`, if there is one; asked once, as it may go at any moment."""
+    return shelf.get(name) if isinstance(name, str) else None
 
 
 def likely_letters(model: Model, count: int = 4) -> tuple[str, ...]:

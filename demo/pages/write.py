@@ -18,7 +18,7 @@ from demo import chat
 from demo.link import read_link
 from demo.pages.page import Page, messages
 from demo.place import voices
-from demo.shelf import Shelf, Speaker, find_speaker
+from demo.shelf import Shelf, Speaker, find_speaker, known_speaker
 from demo.words import Language, language_of, say
 
 _ASSETS = Path(__file__).parent.parent / "assets"
@@ -169,7 +169,9 @@ def build_write(speakers: Shelf, language: gr.Radio) -> Page:
         if not before:
             return
         last = before[-1]
-        if _repeats(shelf[last.name], last, temperature, length, count, seed, balance):
+        if _repeats(
+            find_speaker(shelf, last.name), last, temperature, length, count, seed, balance
+        ):
             seed = ""  # the same settings would write the same reply
         settings = (temperature, length, count, seed, balance, language)
         for transcript, kept_, _, notice in reply(
@@ -269,7 +271,7 @@ def build_write(speakers: Shelf, language: gr.Radio) -> Page:
     )
 
     def words(language: Language, name: object) -> list[Any]:
-        speaker = shelf[name] if isinstance(name, str) and name in shelf else first
+        speaker = known_speaker(shelf, name) or first
         choices = [(other.title(language), other.name) for other in speakers]
         return [
             gr.update(label=say(language, "model"), choices=choices),
@@ -359,9 +361,9 @@ def _turns(value: object, shelf: dict[str, Speaker]) -> list[Turn]:
     """The transcript a browser sent, turn by turn; what is no turn of ours is left out."""
     turns: list[Turn] = []
     for item in (value if isinstance(value, list) else [])[-_MAX_TURNS:]:
-        if not isinstance(item, dict) or item.get("name") not in list(shelf):
+        speaker = known_speaker(shelf, item.get("name")) if isinstance(item, dict) else None
+        if speaker is None:
             continue
-        speaker = shelf[item["name"]]
         texts = [item.get("message"), item.get("reply")]
         if not all(isinstance(text, str) and len(text) <= chat.MAX_SAID for text in texts):
             continue
@@ -433,7 +435,7 @@ def _beginnings(speaker: Speaker) -> dict[str, Any]:
 
 def _chosen(shelf: dict[str, Speaker], name: object, language: Language) -> list[Any]:
     """What changes with the model: its card, its beginnings, its defaults and limits."""
-    speaker = shelf[name] if isinstance(name, str) and name in shelf else next(iter(shelf.values()))
+    speaker = known_speaker(shelf, name) or next(iter(shelf.values()))
     model = speaker.model
     kind = model.bundle.kind
     card, beginnings, message, length = _speaker_words(language, speaker)
