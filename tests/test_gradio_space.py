@@ -6,8 +6,6 @@ import os
 import shutil
 import subprocess
 import sys
-import time
-import venv
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -18,6 +16,7 @@ from huggingface_hub import SpaceCard
 from charmodels.runtime import SettingError
 from demo import gradio_space
 from demo.gradio_space import app, card, closure, requirements, stage
+from tests.fresh import asked, clean_environment, install
 from tests.serving import free_port
 from tests.tiny import write_tiny
 
@@ -214,39 +213,16 @@ def test_only_what_was_staged_is_replaced(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_a_fresh_environment_streams_from_the_folder(staged: Path, tmp_path: Path) -> None:
     """As a Space does: gradio in the card's version, then the requirements, then app.py."""
-    python = tmp_path / "venv/bin/python"
-    venv.create(tmp_path / "venv", with_pip=True)
-    front = (staged / "README.md").read_text(encoding="utf-8")
-    sdk = front.split('sdk_version: "')[1].split('"')[0]
-    clean = {k: v for k, v in os.environ.items() if not k.startswith(("PYTHON", "GRADIO"))}
-    install = [python, "-m", "pip", "install", "--quiet", f"gradio=={sdk}"]
-    subprocess.run([*install, "-r", staged / "requirements.txt"], check=True, env=clean)
-    frozen = subprocess.check_output([python, "-m", "pip", "list"], text=True, env=clean)
+    python = install(staged, tmp_path / "venv")
+    listed = [python, "-m", "pip", "list"]
+    frozen = subprocess.check_output(listed, text=True, env=clean_environment())
     assert "torch" not in frozen
     assert "charmodels" not in frozen
-
-    process = subprocess.Popen(
-        [python, "app.py"],
-        cwd=staged,
-        env={**clean, "GRADIO_SERVER_PORT": "7911", "SPACE_ID": "someone/names"},
-    )
-    try:
-        code = (
-            "from gradio_client import Client\n"
-            "client = Client('http://127.0.0.1:7911', verbose=False)\n"
-            "names = client.predict(api_name='/models')\n"
-            "job = client.submit('mine', 'ab', 0.8, 30, 7, api_name='/stream')\n"
-            "text = job.result()\n"
-            "print(names[0], [*job.outputs()][-1].startswith('ab'), 'municipios' in names)\n"
-        )
-        for _ in range(120):
-            said = subprocess.run(
-                [python, "-c", code], cwd=tmp_path, env=clean, capture_output=True, text=True
-            )
-            if said.returncode == 0 or process.poll() is not None:
-                break
-            time.sleep(1)
-        assert said.stdout.split() == ["mine", "True", "True"], said.stderr[-2000:]
-    finally:
-        process.terminate()
-        process.wait(20)
+    with asked(staged, python, free_port(), "mine", "ab") as visitor:
+        said, _ = visitor.communicate(timeout=120)
+    first, told = said.splitlines()
+    text, names = json.loads(told)
+    assert first == "first"
+    assert text.startswith("ab")
+    assert names[0] == "mine"
+    assert "municipios" in names

@@ -32,6 +32,7 @@ NAMES = (
     "constraints",
     "variants",
     "web",
+    "install",
 )
 
 
