@@ -6,6 +6,7 @@ The page is staged, served from this machine and loaded twice, so that everythin
 variants of the prose model are tried under Node, in the same WebAssembly.
 """
 
+import gzip
 import statistics
 import tempfile
 from dataclasses import replace
@@ -14,6 +15,9 @@ from typing import Any
 
 import onnx
 
+from charmodels.corpus.registry import open_corpus
+from charmodels.corpus.splitting import split_corpus
+from charmodels.runtime import load_bundle
 from charmodels.runtime.bundle import STEP, read_bundle, write_bundle
 from demo.shelf import SHIPPED
 from demo.static_space import stage
@@ -25,6 +29,10 @@ from tests.staging import ask, hosted
 PROSE = "biblia"
 REPEATS = 9
 CHARACTERS = 2000
+TEXTS = 200
+JUDGED = 20_000
+"""Validation characters on which a variant's cost is read."""
+
 MB = 1e6
 
 ENGINE = """async () => {
@@ -158,4 +166,25 @@ def _variants(folder: Path, base: Path) -> list[Row]:
             Row(name=f"web: {PROSE} as {name}", value=statistics.median(speeds),
                 unit="characters/s", note=note)
         )  # fmt: skip
+    return found + costs(base)
+
+
+def costs(base: Path) -> list[Row]:
+    """What a smaller variant of the prose model in `base` changes beside fp32, in onnxruntime."""
+    models = {name: load_bundle(base / name, trusted=True) for name in ("fp32", "fp16", "int8")}
+    corpus = open_corpus(str(models["fp32"].bundle.provenance["dataset"]))
+    text = split_corpus(corpus).validation[0][:JUDGED]
+    nats = {name: float(model.score(text).mean()) for name, model in models.items()}
+    texts = {name: model.generate(TEXTS, max_chars=500, seed=0) for name, model in models.items()}
+    found = []
+    for name in ("fp16", "int8"):
+        pairs = zip(texts["fp32"], texts[name], strict=True)
+        differ = sum(one != other for one, other in pairs)
+        packed = len(gzip.compress((base / name / STEP).read_bytes(), 9))
+        found += [
+            Row(name=f"web: {PROSE} as {name}, cost", value=nats[name] - nats["fp32"],
+                unit="nats/character", note=f"{len(text):,} validation characters"),
+            Row(name=f"web: {PROSE} as {name}, texts unlike fp32's", value=differ, unit="texts",
+                note=f"of {TEXTS}, 500 characters each, seed 0; {packed / MB:.2f} MB packed"),
+        ]  # fmt: skip
     return found
