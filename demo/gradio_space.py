@@ -97,7 +97,7 @@ def stage(
         (folder / "app.py").write_text(app(own), encoding="utf-8")
         lines = "".join(f"{line}\n" for line in requirements(outside))
         (folder / "requirements.txt").write_text(lines, encoding="utf-8")
-        text = card(title, models, put_picture(folder))
+        text = card(title, models, put_picture(folder, "gradio"))
         (folder / "README.md").write_text(text, encoding="utf-8")
         shutil.copyfile(ROOT / "LICENSE", folder / "LICENSE")
     return Staged(out)

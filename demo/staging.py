@@ -6,14 +6,18 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Literal
 
 from charmodels.runtime import SettingError
 
 TAGS = ("charmodels", "character-level", "onnx", "text-generation")
 """What people find either Space by."""
 
-_PICTURE = Path(__file__).resolve().parents[1] / ".github" / "page.png"
-"""The page as it looks. It is in a checkout, and in no installed package."""
+_PICTURES = Path(__file__).resolve().parents[1] / ".github"
+"""Where pictures of both pages are: in a checkout, and in no installed package."""
+
+PICTURE = "page.png"
+"""What the picture is called in a staged folder."""
 
 
 @contextmanager
@@ -44,12 +48,16 @@ def put_in_place(out: Path, is_ours: Callable[[Path], bool], *, force: bool) -> 
         folder.rename(out)
 
 
-def put_picture(folder: Path) -> str:
-    """Copy the page's picture there; gives the paragraph of a README that shows it, or nothing."""
-    if not _PICTURE.is_file():
+def put_picture(folder: Path, target: Literal["gradio", "static"]) -> str:
+    """Copy the picture of that page there; gives the paragraph of a README that shows it.
+
+    Nothing where there is no checkout.
+    """
+    picture = _PICTURES / f"{target}-space.png"
+    if not picture.is_file():
         return ""
-    shutil.copyfile(_PICTURE, folder / _PICTURE.name)
-    return f"![The page writes ten names]({_PICTURE.name})\n\n"
+    shutil.copyfile(picture, folder / PICTURE)
+    return f"![The page writes ten names]({PICTURE})\n\n"
 
 
 def front_matter(facts: Mapping[str, object]) -> str:

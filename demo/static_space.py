@@ -20,7 +20,7 @@ from charmodels.runtime import BundleError, SettingError, verify
 from charmodels.runtime.bundle import STEP, read_bundle
 from charmodels.runtime.sources import MAX_ENTRIES, MAX_FILES, MAX_RATIO, bundle_files
 from demo.shelf import SHIPPED, Speaker, bundle_paths, open_shelf
-from demo.staging import TAGS, front_matter, put_in_place, put_picture
+from demo.staging import PICTURE, TAGS, front_matter, put_in_place, put_picture
 from demo.units import find_units
 from demo.words import LANGUAGES, WORDS
 
@@ -75,7 +75,7 @@ _LIST = "files.js"
 _LIST_BEGINS = "self.staged = "
 """How that list begins, by which a folder that was staged here is known."""
 
-_ASIDE = ("README.md", "page.png", "lib/LICENSES.txt", "sw.js", _LIST)
+_ASIDE = ("README.md", PICTURE, "lib/LICENSES.txt", "sw.js", _LIST)
 """Files that no visitor waits for."""
 
 
@@ -126,7 +126,7 @@ def stage(
         _write_json(folder / "models.json", [_told(speaker) for speaker in speakers])
         _write_json(folder / "limits.json", _limits())
         _write_list(folder, speakers[0].name)
-        text = _card(title, models, speakers, put_picture(folder))
+        text = _card(title, models, speakers, put_picture(folder, "static"))
         (folder / "README.md").write_text(text, encoding="utf-8")
     return Staged(out, tuple(speaker.name for speaker in speakers))
 

@@ -1,4 +1,4 @@
-"""Takes the README's pictures of the page: real server, real browser, fixed seeds.
+"""Takes the README's pictures of the page, and both Spaces': real server and browser, fixed seeds.
 
 python -m tests.screenshot [--out .github]
 """
@@ -6,11 +6,14 @@ python -m tests.screenshot [--out .github]
 import argparse
 from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 from urllib.parse import urlencode
 
+from demo.static_space import stage
 from tests.browser import open_browser
 from tests.serving import ROOT, WITH_TORCH, served
+from tests.staging import hosted
 
 OUT = ROOT / ".github"
 COLOURS = 96
@@ -21,6 +24,8 @@ INSIDE = "#inside?model=shakespeare&unit=h_0.105"
 NAMES = "#names?" + urlencode(
     {"model": "municipios", "pattern": "(San|Santa) .*(tepec|tlán)", "seed": 7}
 )
+WRITTEN = "/index.html#write?" + urlencode({"model": "municipios", "prefix": "San ", "seed": 7})
+"""The static page writes what its link says."""
 LIST = ROOT / "data" / "mx_municipios.txt"
 
 
@@ -30,14 +35,24 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=OUT, help="the folder for the PNGs")
     out: Path = parser.parse_args().out
     out.mkdir(parents=True, exist_ok=True)
-    with served(before=WITH_TORCH) as (address, _), open_browser() as browser:
-        for name, look, where, screen in PICTURES:
-            tab = browser.new_page(reduced_motion="reduce", **screen)
-            tab.goto(address + where)
-            tab.wait_for_selector("html.ready", state="attached")
-            look(tab)
-            take(tab, out / f"{name}.png")
-            tab.close()
+    with open_browser() as browser:
+        with served(before=WITH_TORCH) as (address, _):
+            for name, look, where, screen in PICTURES:
+                draw(browser, address + where, look, screen, out / f"{name}.png")
+        with served() as (address, _):  # a Space, where nobody trains
+            draw(browser, address, write_names, DESK | ES, out / "gradio-space.png")
+        with TemporaryDirectory() as base, hosted(stage(Path(base) / "space").folder) as address:
+            draw(browser, address + WRITTEN, wait_for_names, DESK | ES, out / "static-space.png")
+
+
+def draw(browser: Any, address: str, look: "Look", screen: dict[str, Any], out: Path) -> None:
+    """One picture: the page at the address, once `look` has done its part."""
+    tab = browser.new_page(reduced_motion="reduce", **screen)
+    tab.goto(address)
+    tab.wait_for_selector("html.ready", state="attached")
+    look(tab)
+    take(tab, out)
+    tab.close()
 
 
 def write_names(tab: Any) -> None:
@@ -46,6 +61,11 @@ def write_names(tab: Any) -> None:
     tab.locator(".beginnings button").first.click()
     tab.locator(".turn:not(.waiting)").first.wait_for()
     tab.wait_for_selector("html:not(.writing)", state="attached")
+
+
+def wait_for_names(tab: Any) -> None:
+    """The reply that the static page's link asks for, to its end."""
+    tab.locator(".turn:not(.live) .again").wait_for()
 
 
 def point_at_a_letter(tab: Any) -> None:

@@ -190,7 +190,9 @@ def test_the_card_says_what_a_space_reads(staged: Path) -> None:
     }
     assert SpaceCard.load(staged / "README.md").data.to_dict()["sdk_version"] == version("gradio")
     assert "](page.png)" in (staged / "README.md").read_text(encoding="utf-8")
-    assert (staged / "page.png").stat().st_size < 100_000
+    picture = (staged / "page.png").read_bytes()
+    assert picture == (ROOT / ".github/gradio-space.png").read_bytes()
+    assert len(picture) < 100_000
     assert "models: " not in card("none", [])
 
 

@@ -16,7 +16,7 @@ from demo.shelf import INTRODUCTIONS, SHIPPED
 from demo.space import main
 from demo.static_space import WEB, Staged, stage, take_libraries
 from tests.browser import missing
-from tests.staging import staged
+from tests.staging import ROOT, staged
 
 OWN_BYTES = 60_000
 """JavaScript of our own, unpacked."""
@@ -68,7 +68,9 @@ def test_its_readme_is_a_space_s(space: Staged) -> None:
     assert {"title", "emoji", "colorFrom", "colorTo", "license"} <= card.keys()
     assert {"charmodels", "onnx"} <= set(card["tags"])
     assert "](page.png)" in text
-    assert (space.folder / "page.png").stat().st_size < 100_000
+    picture = (space.folder / "page.png").read_bytes()
+    assert picture == (ROOT / ".github/static-space.png").read_bytes()
+    assert len(picture) < 100_000
     assert "page.png" not in (space.folder / "files.js").read_text(encoding="utf-8")
     assert len(card["short_description"]) <= 60
     assert "GeoNames" in text
