@@ -137,7 +137,7 @@ class TrainConfig:
     """What computes the gradients: torch, or this package's own backpropagation in numpy, for
     reading (rnn or lstm, one layer, one-hot, one stream, Adagrad)."""
     precision: Precision = "auto"
-    """Of the matrix products; auto takes bfloat16 where the processor multiplies it natively.
+    """Of the matrix products; auto takes bfloat16 where a quick measurement finds it quicker.
     Weights, validation and export are float32 always."""
     ngram: NgramChoice = "none"
     """auto also counts an n-gram and weighs it with the network: better where there is little to

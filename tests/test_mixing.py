@@ -11,7 +11,10 @@ import torch
 from charmodels.__main__ import main
 from charmodels.config import TrainConfig
 from charmodels.corpus.splitting import split_corpus
-from charmodels.runtime import Model, load_bundle
+from charmodels.ngram.counting import count
+from charmodels.ngram.smoothing import smooth
+from charmodels.runtime import Memory, Model, load_bundle
+from charmodels.runtime.balance import balanced
 from charmodels.runtime.errors import RunError
 from charmodels.training.checkpoint import read_model, read_run, read_tensors, write_tensors
 from charmodels.training.mixing import (
@@ -187,20 +190,33 @@ def test_tables_too_small_for_anything_still_open(tmp_path: Path) -> None:
 
 def test_some_of_the_records(names: Path) -> None:
     records = [np.arange(4), np.arange(2), np.arange(5)]  # 5, 3 and 6 characters with their ends
-    for chars, count in ((0, 1), (5, 1), (7, 1), (8, 2), (13, 2), (14, 3), (99, 3)):
-        assert len(_some(records, chars, endless=False)) == count, chars
+    for chars, some in ((0, 1), (5, 1), (7, 1), (8, 2), (13, 2), (14, 3), (99, 3)):
+        assert len(_some(records, chars, endless=False)) == some, chars
     assert len(_some(records[2:], 3, endless=True)[0]) == 3
 
 
 def test_the_ngram_has_not_read_the_test_part(names: Path) -> None:
     facts = read_run(names)
-    split = split_corpus(reopen_corpus(facts)[0])
+    split, vocabulary = split_corpus(reopen_corpus(facts)[0]), facts.vocabulary
+    expert = read_expert(names, len(vocabulary))
+    assert expert is not None
+    order = expert.ngram.order
+    train, validation, test = (
+        [vocabulary.encode(name) for name in part]
+        for part in (split.train, split.validation, split.test)
+    )
+    nats = [
+        smooth(count(known, len(vocabulary), order=order, endless=False), order)
+        .score(test, endless=False)
+        .mean()
+        for known in ([*train, *validation], train, [*train, *validation, *test])
+    ]
     model = read_speaker(names, facts)
-    nats = {
-        part: np.concatenate([model.score(name) for name in getattr(split, part)]).mean()
-        for part in ("validation", "test")
-    }
-    assert nats["validation"] < nats["test"], "it has read the one and not the other"
+    alone = Memory(balanced(model.step.initial_state(), 1.0))
+    own = np.concatenate([model.score(name, alone) for name in split.test]).mean()
+    assert own == pytest.approx(nats[0], abs=1e-3)  # its shares are float16
+    assert abs(own - nats[1]) > 0.01
+    assert abs(own - nats[2]) > 0.01
 
 
 def test_evaluate_walks_along_the_balance(names: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
@@ -58,9 +58,10 @@ def measure(
     """
     if not split.test:
         raise CorpusError("nothing is held out in so short a corpus: no figure can be claimed")
-    windows = {} if window is None else measure_windows(model, split, window)
-    drawn = draw_samples(model) if samples is None else samples
     known = records_read(model, split)
+    read = replace(split, train=known, validation=())
+    windows = {} if window is None else measure_windows(model, read, window)
+    drawn = draw_samples(model) if samples is None else samples
     known = ("".join(known),) if model.endless else known
     of_kind = _measure_text if model.endless else _measure_names
     return of_kind(model, split, known, drawn) | windows | measure_balance(model, split, known)
