@@ -1,5 +1,5 @@
-"""The runtimes that must speak as ours does: each reads a bundle's folder and shares no code with
-`charmodels.runtime`.
+"""The runtimes that must speak as ours does: each reads a bundle's folder and computes its logits
+without `charmodels.runtime`.
 
 An engine gives the logits after each token of a walk from the zero state, and a greedy text.
 """

@@ -13,11 +13,13 @@ _COLUMNS = (
     "run",
     "corpus",
     "arch",
+    "seed",
     "parameters",
     "validation_nats_per_char",
     _MIXED,
     "seconds",
     "steps",
+    "split",
 )
 
 
@@ -39,7 +41,8 @@ def compare_command(runs: tuple[Path, ...], plot: Path | None = None, *, as_json
         facts = read_run(folder)
         metrics = facts.metrics or {}
         row = {"run": str(folder), "corpus": facts.corpus["name"], "arch": facts.model.arch}
-        row |= {name: metrics.get(name) for name in _COLUMNS[3:]}
+        row["seed"] = facts.training.seed
+        row |= {name: metrics.get(name) for name in _COLUMNS[4:-1]}
         row["finished"] = facts.metrics is not None
         rows.append(row | {"split": facts.split["hash"]})
     rows.sort(key=lambda row: row["validation_nats_per_char"] or float("inf"))
@@ -54,6 +57,7 @@ def compare_command(runs: tuple[Path, ...], plot: Path | None = None, *, as_json
         return 0
     print(*_COLUMNS, sep="\t")
     for row in rows:
+        row["split"] = str(row["split"])[:12]
         missing = dict.fromkeys(_COLUMNS, "nothing held out" if row["finished"] else "unfinished")
         missing[_MIXED] = "no n-gram" if row["finished"] else "unfinished"
         print(*(missing[c] if row[c] is None else row[c] for c in _COLUMNS), sep="\t")

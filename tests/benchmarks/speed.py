@@ -362,10 +362,10 @@ def _new_names(model: Model) -> _Rates:
     known = set(model.generate(KNOWN, seed=99))
     walker = walk(model.step, model.step.initial_state(ROWS_AT_ONCE))
     tokens = np.arange(ROWS_AT_ONCE) % VOCAB
-    rates, share = _Rates([], [], [], 0.0), 0.0
+    rates, seen = _Rates([], [], [], 0.0), set(known)
     for part in range(5):
         start = time.process_time()
-        accepted, characters, seen = 0, 0, set(known)
+        accepted, characters = 0, 0
         for name in model.generate_each(NAMES // 5, seed=part):
             characters += len(name) + 1
             if name not in seen:
@@ -378,8 +378,7 @@ def _new_names(model: Model) -> _Rates:
         for _ in range(300):
             walker.advance(tokens)
         rates.steps.append(300 * ROWS_AT_ONCE / (time.process_time() - start))
-        share += (len(seen) - len(known)) / NAMES
-    return rates._replace(share=share)
+    return rates._replace(share=(len(seen) - len(known)) / NAMES)
 
 
 def _prompt() -> list[Row]:
