@@ -149,6 +149,73 @@ def _facts_of_fifty_megabytes(graph: onnx.ModelProto) -> None:
     entry.value = "[" + "{}," * (17 * 2**20) + "{}]"
 
 
+def _divides_by_minus_one(graph: onnx.ModelProto) -> None:
+    _add(graph, node("Div", ["token", "by"], ["negated"]), by=np.array(-1))
+
+
+def _half_nan(graph: onnx.ModelProto) -> None:
+    """A half-precision nan, as protobuf keeps it where it is not raw: in a whole number."""
+    graph.graph.initializer.append(
+        TensorProto(name="half", data_type=TensorProto.FLOAT16, dims=[1], int32_data=[0x7E00])
+    )
+
+
+def _endless_products(graph: onnx.ModelProto) -> None:
+    """Few bytes, no loop, allowed operators, and minutes of work for one character."""
+    last = next(each for each in graph.graph.node if "logits" in each.output)
+    last.output[:] = ["before" if name == "logits" else name for name in last.output]
+    names = ["square", *(f"product_{i}" for i in range(1000))]
+    _add(
+        graph,
+        node("Cast", ["token"], ["number"], to=TensorProto.FLOAT),
+        node("Mul", ["column", "row"], ["plane"]),
+        node("Add", ["plane", "number"], ["square"]),
+        *(node("MatMul", [before, "plane"], [after]) for before, after in pairwise(names)),
+        node("ReduceMax", [names[-1], "axes"], ["most"]),
+        node("Add", ["before", "most"], ["logits"]),
+        column=np.zeros((1024, 1), np.float32),
+        row=np.zeros((1, 1024), np.float32),
+        axes=np.array([0, 1]),
+    )
+
+
+def _field(number: int, data: bytes) -> bytes:
+    """A protobuf field of bytes or of a message."""
+    size, left = b"", len(data)
+    while left > 127:
+        size, left = size + bytes([left & 127 | 128]), left >> 7
+    return bytes([number << 3 | 2]) + size + bytes([left]) + data
+
+
+def _two_graphs(data: bytes) -> bytes:
+    """protobuf makes one of them; who takes the last for all of it sees no Loop."""
+    model = onnx.ModelProto()
+    _endless_loop(model)
+    return model.SerializeToString() + data
+
+
+def _with_node(data: bytes, raw: bytes) -> bytes:
+    """The graph with a node that onnx itself would not write."""
+    model = onnx.load_model_from_string(data)
+    graph = model.graph.SerializeToString()
+    model.ClearField("graph")
+    return model.SerializeToString() + _field(7, graph + _field(1, raw))
+
+
+def _two_tensors(data: bytes) -> bytes:
+    """protobuf makes one of the attribute's two: the numbers of the last, the axes of both."""
+    tensor = numpy_helper.from_array(np.zeros(2, np.float32))
+    twice = 2 * helper.make_attribute("value", tensor).SerializeToString()
+    return _with_node(data, node("Constant", [], ["twice"]).SerializeToString() + _field(5, twice))
+
+
+def _number_for_a_text(data: bytes) -> bytes:
+    """protobuf skips the number; who reads it as a text's length sees an Identity, and no Loop."""
+    hidden = _field(4, b"Loop")
+    shown = b"\0" + _field(4, b"Identity") + bytes([6 << 3 | 2, len(hidden)])
+    return _with_node(data, b"\x08\x03" + _field(6, shown) + hidden)
+
+
 def _lone(spoil: Callable[[onnx.ModelProto], None]) -> Callable[[Path], Path]:
     return lambda folder: _graph(spoil)(folder) / STEP
 
@@ -186,6 +253,12 @@ HOSTILE: dict[str, Callable[[Path], Path]] = {
     "swapped states": _graph(_swapped_states),
     "a look-up past its table": _graph(_past_the_table),
     "external data": _graph(_external_data),
+    "integers by -1": _graph(_divides_by_minus_one),
+    "a half-precision nan": _graph(_half_nan),
+    "endless products": _graph(_endless_products),
+    "two graphs, a Loop in the first": _bytes(_two_graphs),
+    "two tensors in one attribute": _bytes(_two_tensors),
+    "a number for a text": _bytes(_number_for_a_text),
     "truncated protobuf": _bytes(lambda data: data[: len(data) // 2]),
     "64 MB of zeros": _bytes(lambda data: bytes(64 * 2**20)),
     "facts of 50 MB in a graph": _lone(_facts_of_fifty_megabytes),

@@ -1,11 +1,11 @@
 // What bundle.json says, held to what charmodels/runtime/bundle.py holds it to.
 import { Membership } from "./membership.js";
-import { Refusal } from "./refusal.js";
+import { refuse } from "./refusal.js";
 import { Vocabulary } from "./vocabulary.js";
 
 /**
  * @typedef {import("./step.js").StateSpec} StateSpec
- * @typedef {{sha256: string, bytes: number, opset: number, variant: string}} GraphFile
+ * @typedef {{sha256: string, bytes: number}} GraphFile
  * @typedef {{tokens: number[], logits: number[]}} Golden
  *
  * @typedef {object} Bundle
@@ -15,10 +15,9 @@ import { Vocabulary } from "./vocabulary.js";
  * @property {import("./sampling.js").Sampling} sampling
  * @property {number} maxChars
  * @property {Record<string, unknown>} provenance
- * @property {Record<string, unknown>} metrics
  * @property {Record<string, GraphFile>} files
  * @property {Golden | null} golden
- * @property {{sha256: string, bytes: number} | null} weights
+ * @property {GraphFile | null} weights
  * @property {Membership | null} membership
  */
 
@@ -44,16 +43,16 @@ const SAMPLING = /** @type {const} */ ({
 
 /** A bundle from the bytes of its bundle.json. @param {Uint8Array} data @returns {Bundle} */
 export function parseBundle(data) {
-  if (data.length > MAX_JSON_BYTES) throw new Refusal("bundle.large", { file: "bundle.json" });
+  if (data.length > MAX_JSON_BYTES) refuse("bundle.large", { file: "bundle.json" });
   let facts;
   try {
     facts = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(data));
   } catch {
-    throw new Refusal("bundle.json");
+    refuse("bundle.json");
   }
   const found = isObject(facts) ? facts.format : undefined;
-  if (found === undefined) throw new Refusal("bundle.json");
-  if (found !== FORMAT) throw new Refusal("bundle.format", { found: shown(found), format: FORMAT });
+  if (found === undefined) refuse("bundle.json");
+  if (found !== FORMAT) refuse("bundle.format", { found: shown(found), format: FORMAT });
   return fromFacts(facts);
 }
 
@@ -71,10 +70,9 @@ function fromFacts(facts) {
     sampling: samplingOf(sampling),
     maxChars: whole(sampling.max_chars, "max_chars", 1, MAX_CHARS),
     provenance: object(facts.provenance, "provenance"),
-    metrics: object(facts.metrics, "metrics"),
-    files: Object.fromEntries(Object.entries(files).map(([name, file]) => [fileName(name), graphFile(file)])),
+    files: Object.fromEntries(Object.entries(files).map(([name, file]) => [name, fileOf(name, file)])),
     golden: golden === undefined || golden === null ? null : goldenOf(golden),
-    weights: weights === undefined ? null : sizeAndHash(weights, "weights"),
+    weights: weights === undefined ? null : fileOf(WEIGHTS, weights),
     membership: facts.membership === undefined ? null : new Membership(object(facts.membership, "membership")),
   };
 }
@@ -115,24 +113,11 @@ function samplingOf(given) {
   return sampling;
 }
 
-/** @param {string} name */
-function fileName(name) {
-  must(GRAPH_NAME.test(name), `files: ${shown(name)}`);
-  return name;
-}
-
-/** @param {unknown} file @returns {GraphFile} */
-function graphFile(file) {
-  const { opset, variant } = object(file, "files");
-  must(typeof variant === "string", "files");
-  return { ...sizeAndHash(file, "files"), opset: whole(opset, "files", 1, 1000), variant };
-}
-
-/** @param {unknown} file @param {string} key */
-function sizeAndHash(file, key) {
-  const { sha256, bytes } = object(file, key);
-  must(typeof sha256 === "string", key);
-  return { sha256, bytes: whole(bytes, key, 1, MAX_GRAPH_BYTES) };
+/** @param {string} name @param {unknown} file @returns {GraphFile} */
+function fileOf(name, file) {
+  const { sha256, bytes } = object(file, name);
+  must((GRAPH_NAME.test(name) || name === WEIGHTS) && typeof sha256 === "string", `files: ${name}`);
+  return { sha256, bytes: whole(bytes, name, 1, MAX_GRAPH_BYTES) };
 }
 
 /** @param {unknown} given @returns {Golden} */
@@ -142,10 +127,10 @@ function goldenOf(given) {
   return { tokens: tokens.map((/** @type {unknown} */ id) => whole(id, "golden", 0, 2 ** 31)), logits };
 }
 
-/** @param {unknown} value @param {string} key @param {number} low @param {number} high */
+/** @param {any} value @param {string} key @param {number} low @param {number} high @returns {number} */
 function whole(value, key, low, high) {
-  must(Number.isInteger(value) && Number(value) >= low && Number(value) <= high, `${key} = ${shown(value)}`);
-  return Number(value);
+  must(Number.isInteger(value) && value >= low && value <= high, `${key} = ${shown(value)}`);
+  return value;
 }
 
 /** @param {unknown} value @param {string} key @returns {Record<string, any>} */
@@ -161,7 +146,7 @@ function isObject(value) {
 
 /** @param {unknown} holds @param {string} what @returns {asserts holds} */
 function must(holds, what) {
-  if (!holds) throw new Refusal("bundle.fact", { what: what.slice(0, 200) });
+  if (!holds) refuse("bundle.fact", { what: what.slice(0, 200) });
 }
 
 /** @param {unknown} value */

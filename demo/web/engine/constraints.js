@@ -2,12 +2,12 @@
 // charmodels/runtime/constraints.py, candidates.py and the guided half of rows.py.
 //
 // Source: Rubin 1987, "The SIR algorithm", in the discussion of Tanner and Wong.
-import { balanced, reading } from "./generation.js";
+import { balanced, beginning, walk } from "./generation.js";
 import { buildGlushkov, intersect } from "./glushkov.js";
 import { countPairs, Guide } from "./guide.js";
 import { ANY, literal, parsePattern } from "./pattern.js";
-import { Refusal } from "./refusal.js";
-import { draw, pick, rowKey, tryKey, uniform, weights } from "./sampling.js";
+import { refuse } from "./refusal.js";
+import { draw, pick, rowKey, sum, tryKey, uniform, weights } from "./sampling.js";
 import { only } from "./step.js";
 
 /**
@@ -42,7 +42,7 @@ const counted = new WeakMap();
  */
 export async function* choose(model, constraint, { sampling, maxChars, seed, count }, first) {
   const { membership } = model.bundle;
-  if (constraint.novel && !membership) throw new Refusal("refusal.unjudged");
+  if (constraint.novel && !membership) refuse("refusal.unjudged");
   const isShape = constraint.ends || constraint.contains || constraint.pattern || constraint.length;
   const looksAhead = isShape && sampling.temperature > 0;
   if (looksAhead && !counted.has(model)) counted.set(model, countPairs(model.step));
@@ -86,21 +86,21 @@ export async function* choose(model, constraint, { sampling, maxChars, seed, cou
 export function guideNames({ vocabulary }, constraint, longest, pairs) {
   const { starts, ends, contains, pattern, length } = constraint;
   const anything = /** @type {import("./pattern.js").Repeat} */ ({ kind: "repeat", part: ANY, least: 0, most: Infinity });
-  if (length && !(length[0] >= 0 && Math.max(1, length[0]) <= length[1])) throw new Refusal("refusal.order", { shortest: length[0], longest: length[1] });
+  if (length && !(length[0] >= 0 && Math.max(1, length[0]) <= length[1])) refuse("refusal.order", { shortest: length[0], longest: length[1] });
   /** @type {import("./pattern.js").Tree[]} */
   const trees = [];
   if (pattern) trees.push(parsePattern(pattern.normalize("NFC")));
   if (ends) trees.push({ kind: "sequence", parts: [anything, literal(ends.normalize("NFC"))] });
   if (contains) trees.push({ kind: "sequence", parts: [anything, literal(contains.normalize("NFC")), anything] });
   const start = starts.normalize("NFC");
-  const impossible = () => new Refusal("refusal.impossible");
-  if (vocabulary.unknown(start).length) throw impossible();
+  const impossible = () => refuse("refusal.impossible");
+  if (vocabulary.unknown(start).length) impossible();
   if (!trees.length && !length && [...start].length <= longest) return { start, guide: null };
   const automata = (trees.length ? trees : [anything]).map((tree) => buildGlushkov(tree, vocabulary.symbols));
   const most = length ? Math.min(longest, length[1]) : longest;
   const guide = new Guide(automata.reduce(intersect), vocabulary.size, length?.[0] ?? 0, most, pairs);
   guide.begin(vocabulary.encode(start));
-  if (!guide.isPossible) throw impossible();
+  if (!guide.isPossible) impossible();
   return { start: start + vocabulary.decode(guide.forced()), guide };
 }
 
@@ -114,7 +114,8 @@ async function writeRows(model, ids, keys, sampling, limit, guide, giveUp) {
   const { step } = model;
   const isGreedy = sampling.temperature === 0;
   const warmth = Math.fround(sampling.temperature);
-  const opened = await reading(step, ids, balanced(step.initial(), sampling.balance));
+  const start = beginning(step);
+  const opened = await walk(step, ids, { ...start, state: balanced(start.state, sampling.balance) });
   const rows = keys.map((key) => ({ key, ids: /** @type {number[]} */ ([]), logWeight: 0, at: guide?.start ?? 0n, over: false }));
   const from = guide?.length ?? 0;
   let least = -Infinity;
@@ -129,8 +130,7 @@ async function writeRows(model, ids, keys, sampling, limit, guide, giveUp) {
 
   /** @param {Float64Array} weight */
   const logChance = (weight) => {
-    let total = 0;
-    for (let id = 0; id < weight.length; id++) total += weight[id];
+    const total = sum(weight);
     return (/** @type {number} */ id) => Math.log(Math.max(weight[id] / total, LEAST_CHANCE));
   };
 

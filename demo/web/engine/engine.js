@@ -4,7 +4,8 @@ import { choose, NOTHING } from "./constraints.js";
 import { check, read } from "./files.js";
 import { inspect } from "./inside.js";
 import { Model } from "./model.js";
-import { Refusal } from "./refusal.js";
+import { refuse } from "./refusal.js";
+import { sum } from "./sampling.js";
 import { Step, useBinary } from "./step.js";
 
 /**
@@ -51,11 +52,14 @@ export class Engine {
     this.kept = [];
     /** @type {Promise<void> | null} */
     this.ready = null;
+    /** @type {string[]} names of the models that are asked something now */
+    this.asked = [];
   }
 
   /** Fetch onnxruntime, once. */
   start() {
     this.ready ??= read("lib/ort.wasm.gz").then(useBinary);
+    this.ready.catch(() => (this.ready = null)); // it may come another time
     return this.ready;
   }
 
@@ -126,7 +130,7 @@ export class Engine {
     const { membership, vocabulary } = model.bundle;
     for (const each of wish.judged ? names : []) {
       each.standing = membership?.standing(each.name, vocabulary.symbols.slice(1)) ?? null;
-      each.nats = (await model.score(model.encode(each.name))).reduce((a, b) => a + b, 0);
+      each.nats = sum(await model.score(model.encode(each.name)));
     }
     return { names, seed: writing.seed, temperature: writing.sampling.temperature, stopped: this.cancelled.delete(id) };
   }
@@ -170,6 +174,7 @@ export class Engine {
     opening.catch(() => this.models.delete(name));
     for (const [other, old] of this.models) {
       if (this.models.size <= OPEN) break;
+      if (this.asked.includes(other)) continue;
       this.models.delete(other);
       void old.then((model) => model.step.close());
     }
@@ -178,7 +183,7 @@ export class Engine {
 
   /** @param {string} name */
   async fetch(name) {
-    if (!/^[\w-]+$/.test(name)) throw new Refusal("web.file", { file: name });
+    if (!/^[\w-]+$/.test(name)) refuse("web.file", { file: name });
     const [facts, graph] = await Promise.all([
       read(`models/${name}/bundle.json`),
       read(`models/${name}/${STEP}.gz`),
@@ -236,11 +241,14 @@ function factsOf(name, { bundle, hasNgram }) {
  * @param {(answer: Answer) => void} say
  */
 export async function answer(engine, { id, method, asked }, say) {
+  engine.asked.push(asked.name);
   try {
     const made = await engine[method](asked, (/** @type {unknown} */ told) => say({ id, told }), id);
     say({ id, made });
   } catch (error) {
     const { key = "web.failed", values = { reason: String(error).slice(0, 200) } } = /** @type {any} */ (error);
     say({ id, refused: { key, values } });
+  } finally {
+    engine.asked.splice(engine.asked.indexOf(asked.name), 1);
   }
 }

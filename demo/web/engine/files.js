@@ -1,10 +1,10 @@
 // Bytes from where the page lies: fetched, unpacked, and held to their promised size and hash.
-import { Refusal } from "./refusal.js";
+import { refuse } from "./refusal.js";
 
 /** A file of the page; one that ends in .gz comes unpacked. @param {string} name */
 export async function read(name) {
-  const answer = await fetch(new URL(name, self.location.href));
-  if (!answer.ok || !answer.body) throw new Refusal("web.file", { file: name });
+  const answer = await fetch(new URL(name, self.location.href)).catch(() => null); // no network
+  if (!answer?.ok) refuse("web.file", { file: name });
   const bytes = new Uint8Array(await answer.arrayBuffer());
   const packed = bytes[0] === 0x1f && bytes[1] === 0x8b; // some servers unpack it themselves
   if (!packed) return bytes;
@@ -25,8 +25,8 @@ export async function readJson(name) {
  */
 export async function check(file, bytes, promised) {
   if (bytes.length !== promised.bytes)
-    throw new Refusal("bundle.size", { file, found: bytes.length, bytes: promised.bytes });
-  if ((await sha256(bytes)) !== promised.sha256) throw new Refusal("bundle.changed", { file });
+    refuse("bundle.size", { file, found: bytes.length, bytes: promised.bytes });
+  if ((await sha256(bytes)) !== promised.sha256) refuse("bundle.changed", { file });
 }
 
 /** In hex. @param {Uint8Array} bytes */

@@ -27,14 +27,12 @@ export function beginning(step) {
 }
 
 /**
- * The state with its balance set, for a text from here on (see charmodels/runtime/balance.py).
+ * The state with its balance set, for a text from here on (see charmodels/runtime/balance.py);
+ * a model without n-gram has none.
  * @param {State} state @param {number} balance
  */
 export function balanced(state, balance) {
-  if (!(MIX in state)) {
-    if (balance) throw new RangeError("balance: this model has no n-gram");
-    return state;
-  }
+  if (!(MIX in state)) return state;
   const share = Math.abs(balance);
   return withNumbers(state, MIX, [-share || 0, balance < 0 ? share : 0, balance > 0 ? share : 0]);
 }
@@ -70,40 +68,44 @@ export class Stream {
     return this.ended ? null : { id, nats: nats(logits)[id] };
   }
 
-  /** @returns {Promise<Float32Array>} */
   async read() {
-    let logits = /** @type {Float32Array} */ (new Float32Array());
-    for (const token of this.unread) {
-      const made = await this.step.run([token], this.state);
-      this.state = made.state;
-      logits = made.logits[0];
-    }
+    const [token, ...ids] = this.unread;
+    const { logits, state } = await walk(this.step, ids, { state: this.state, token });
+    this.state = state;
     return logits;
   }
 
-  /** What has been read and said so far: starts the next stream. @returns {Promise<Memory>} */
+  /** What has been read and said so far: starts the next stream. */
   async memory() {
-    const token = this.unread[this.unread.length - 1];
-    this.unread.pop();
-    await this.read();
-    this.unread = [token];
-    return { state: this.state, token };
+    const [token, ...ids] = this.unread;
+    const memory = await remember(this.step, ids, { state: this.state, token });
+    [this.state, this.unread] = [memory.state, [memory.token]];
+    return memory;
   }
 }
 
 /**
- * Read a whole text after `memory`: calls `each` with the index, logits and state before every id.
+ * Read a whole text after `memory`: the logits and state after it; calls `each` with the index,
+ * logits and state before every id.
  * @param {Step} step @param {number[]} ids @param {Memory} memory
- * @param {(index: number, logits: Float32Array, state: State) => void} each also after the last id
+ * @param {(index: number, logits: Float32Array, state: State) => void} [each] also after the last id
  */
 export async function walk(step, ids, memory, each) {
-  let { state } = memory;
-  const all = [memory.token, ...ids];
-  for (const [index, token] of all.entries()) {
-    const made = await step.run([token], state);
-    state = made.state;
-    each(index, made.logits[0], state);
+  let made = await step.run([memory.token], memory.state);
+  for (const [index, id] of ids.entries()) {
+    each?.(index, made.logits[0], made.state);
+    made = await step.run([id], made.state);
   }
+  const [logits] = made.logits;
+  each?.(ids.length, logits, made.state);
+  return { logits, state: made.state };
+}
+
+/** The memory after a text. @param {Step} step @param {number[]} ids @param {Memory} [memory] */
+export async function remember(step, ids, memory = beginning(step)) {
+  if (!ids.length) return memory;
+  const { state } = await walk(step, ids.slice(0, -1), memory);
+  return { state, token: ids[ids.length - 1] };
 }
 
 /** Nats the model pays for each of `ids` after `memory`. @param {Step} step @param {number[]} ids @param {Memory} [memory] */
@@ -113,11 +115,4 @@ export async function score(step, ids, memory = beginning(step)) {
     if (index < ids.length) paid.push(nats(logits)[ids[index]]);
   });
   return paid;
-}
-
-/** The logits and state after a beginning. @param {Step} step @param {number[]} ids @param {State} state */
-export async function reading(step, ids, state) {
-  let made = await step.run([BOUNDARY_ID], state);
-  for (const id of ids) made = await step.run([id], made.state);
-  return { logits: made.logits[0], state: made.state };
 }

@@ -3,7 +3,8 @@
 //
 // Source: Glushkov 1961, "The abstract theory of automata", section 12.
 import { holds } from "./pattern.js";
-import { Refusal } from "./refusal.js";
+import { refuse } from "./refusal.js";
+import { sum } from "./sampling.js";
 
 /**
  * @typedef {import("./pattern.js").Tree} Tree
@@ -17,7 +18,10 @@ import { Refusal } from "./refusal.js";
 
 const MAX_POSITIONS = 2000;
 
-export const tooLarge = () => new Refusal("refusal.costly");
+/** @returns {never} */
+export function tooLarge() {
+  refuse("refusal.costly");
+}
 
 /** The positions of a set, upwards. @param {bigint} positions */
 export function members(positions) {
@@ -40,13 +44,13 @@ const bit = (/** @type {number} */ place) => 1n << BigInt(place);
 /** Positions of an expression, counted without building it. @param {Tree} tree @returns {number} */
 function sizeOf(tree) {
   if (tree.kind === "characters") return 1;
-  if (tree.kind !== "repeat") return tree.parts.reduce((sum, part) => sum + sizeOf(part), 0);
+  if (tree.kind !== "repeat") return sum(tree.parts.map(sizeOf));
   return sizeOf(tree.part) * Math.max(1, tree.least, tree.most === Infinity ? 0 : tree.most);
 }
 
 /** The automaton of an expression over a vocabulary. @param {Tree} tree @param {string[]} symbols @returns {Glushkov} */
 export function buildGlushkov(tree, symbols) {
-  if (sizeOf(tree) >= MAX_POSITIONS) throw tooLarge();
+  if (sizeOf(tree) >= MAX_POSITIONS) tooLarge();
   const reads = [/** @type {Set<number>} */ (new Set())];
   const follow = [0n];
   /** @type {Map<string, Set<number>>} */
@@ -137,7 +141,7 @@ export function intersect(one, other) {
         after |= bit(numbers.get(key) ?? 0);
       }
     follow.push(after);
-    if (pairs.length > MAX_POSITIONS) throw tooLarge();
+    if (pairs.length > MAX_POSITIONS) tooLarge();
   }
   const ends = pairs.map(([a, b], place) => ((one.accepting >> BigInt(a)) & (other.accepting >> BigInt(b)) & 1n) << BigInt(place));
   return { reads, follow, accepting: union(ends) };

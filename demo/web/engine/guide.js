@@ -4,7 +4,7 @@
 // Source: Zhang, Kung, Yoshida, Van den Broeck and Peng 2024, "Adaptable logical control for large
 // language models", https://arxiv.org/abs/2406.13892, with pairs of characters for a hidden chain.
 import { members, tooLarge, union } from "./glushkov.js";
-import { pick, rowKey, uniform, weights } from "./sampling.js";
+import { pick, rowKey, sum, uniform, weights } from "./sampling.js";
 import { only, replaced } from "./step.js";
 
 /** @typedef {import("./glushkov.js").Glushkov} Glushkov */
@@ -106,7 +106,7 @@ export class Guide {
   }
 
   aliveBelow() {
-    if (this.shortest * this.follow.length > MAX_LAYERS) throw tooLarge();
+    if (this.shortest * this.follow.length > MAX_LAYERS) tooLarge();
     /** @type {bigint[]} */
     const below = [];
     let alive = this.alive(this.shortest);
@@ -158,7 +158,7 @@ class Foresight {
   /** In nats. @param {bigint} positions @param {number} kind @param {number} length */
   logChance(positions, kind, length) {
     const chances = this.at(length);
-    const together = members(positions).reduce((sum, place) => sum + chances[place][kind], 0);
+    const together = sum(members(positions).map((place) => chances[place][kind]));
     return Math.log(Math.min(Math.max(together, LEAST), 1));
   }
 
@@ -184,7 +184,7 @@ export async function countPairs(step) {
     tokens = tokens.map((token, row) => {
       const chances = weights(made.logits[row], PLAIN, true);
       if (token === 0) chances[0] = 0; // an empty name is no name
-      const total = chances.reduce((a, b) => a + b, 0);
+      const total = sum(chances);
       chances.forEach((chance, id) => (pairs[token][id] += chance / total));
       const logits = Float32Array.from(chances, (chance) => Math.log(chance / total + 1e-30));
       return pick(logits, uniform(keys[row], position), PLAIN, true);
@@ -199,11 +199,11 @@ export async function countPairs(step) {
 function chainOf(pairs, kinds, count) {
   const together = Array.from({ length: count }, () => /** @type {number[]} */ (Array(count).fill(0)));
   pairs.forEach((row, from) => row.forEach((times, to) => (together[kinds[from]][kinds[to]] += times)));
-  const columns = together[0].map((_, kind) => together.reduce((sum, row) => sum + row[kind], 0));
-  const all = columns.reduce((a, b) => a + b, 0);
+  const columns = together[0].map((_, kind) => sum(together.map((row) => row[kind])));
+  const all = sum(columns);
   return together.map((row) => {
     const added = row.map((times, kind) => times + columns[kind] / all + LEAST); // one character more
-    const total = added.reduce((a, b) => a + b, 0);
+    const total = sum(added);
     return added.map((times) => times / total);
   });
 }

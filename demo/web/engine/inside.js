@@ -1,6 +1,6 @@
 // A text from inside a model: what each character cost it, one hidden unit along it, what comes next.
 import { balanced, beginning, walk } from "./generation.js";
-import { Refusal } from "./refusal.js";
+import { refuse } from "./refusal.js";
 import { BOUNDARY_ID, nats } from "./sampling.js";
 import { numbersOf } from "./step.js";
 
@@ -60,7 +60,7 @@ function rowsOf(model, text) {
   const lines = whole.split("\n");
   const last = lines.pop() ?? "";
   const names = lines.filter(Boolean);
-  if (names.length >= MAX_NAMES) throw new Refusal("refusal.names", { count: names.length + 1, limit: MAX_NAMES });
+  if (names.length >= MAX_NAMES) refuse("refusal.names", { count: names.length + 1, limit: MAX_NAMES });
   return [...names, last].map((name) => model.encode(name, MAX_TEXT));
 }
 

@@ -1,6 +1,6 @@
 // Whether a name stands in the list that a model learned: charmodels/runtime/membership.py.
 import { blake2s } from "../lib/hashes.js";
-import { Refusal } from "./refusal.js";
+import { refuse } from "./refusal.js";
 
 /** @typedef {"known" | "near" | "new"} Standing */
 
@@ -9,24 +9,27 @@ const MAX_LOOK_UPS = 100_000;
 const MAX_BITS = 53;
 const MAX_LOW_BITS = 32;
 
-const wrong = () => new Refusal("bundle.fact", { what: "membership" });
+/** @returns {never} */
+function wrong() {
+  refuse("bundle.fact", { what: "membership" });
+}
 
 /** Keyed hashes of the records that can be asked, not read. */
 export class Membership {
-  /** From what bundle.json says. @param {Record<string, unknown>} facts */
+  /** From what bundle.json says. @param {Record<string, any>} facts */
   constructor({ hash, key, bits, low_bits: lowBits, entries, near_look_ups: lookUps, low, high }) {
-    const whole = (/** @type {unknown} */ n, /** @type {number} */ least, /** @type {number} */ most) =>
-      Number.isInteger(n) && Number(n) >= least && Number(n) <= most;
-    const wide = Number(bits) - Number(lowBits);
-    this.bits = Number(bits);
-    this.entries = Number(entries);
-    this.lookUps = Number(lookUps); // of what asks for "near"
+    const whole = (/** @type {any} */ n, /** @type {number} */ least, /** @type {number} */ most) =>
+      Number.isInteger(n) && n >= least && n <= most;
+    const wide = bits - lowBits;
+    this.bits = bits;
+    this.entries = entries;
+    this.lookUps = lookUps; // of what asks for "near"
     const fits = hash === "blake2s" && typeof key === "string" && /^[0-9a-f]{32}$/i.test(key) && whole(entries, 1, MAX_ENTRIES)
       && whole(lowBits, 1, MAX_LOW_BITS) && whole(bits, 1, MAX_BITS) && whole(wide, 0, Math.ceil(Math.log2(MAX_ENTRIES)))
       && whole(lookUps, 0, Number.MAX_SAFE_INTEGER);
-    if (!fits) throw wrong();
-    this.key = Uint8Array.from(/** @type {string} */ (key).match(/../g) ?? [], (pair) => Number.parseInt(pair, 16));
-    this.values = valuesOf(this.entries, Number(lowBits), wide, unpacked(low), unpacked(high));
+    if (!fits) wrong();
+    this.key = Uint8Array.from(key.match(/../g) ?? [], (/** @type {string} */ pair) => Number.parseInt(pair, 16));
+    this.values = valuesOf(entries, lowBits, wide, unpacked(low), unpacked(high));
   }
 
   /** Of names outside the list, the share that one look-up takes for a record. */
@@ -82,7 +85,7 @@ function unpacked(text) {
   try {
     return Uint8Array.from(atob(String(text)), (character) => character.charCodeAt(0));
   } catch {
-    throw wrong();
+    wrong();
   }
 }
 
@@ -91,18 +94,18 @@ function unpacked(text) {
  * @param {number} entries @param {number} lowBits @param {number} highBits @param {Uint8Array} low @param {Uint8Array} high
  */
 function valuesOf(entries, lowBits, highBits, low, high) {
-  if (low.length !== Math.ceil((entries * lowBits) / 8) || high.length !== Math.ceil((entries + 2 ** highBits) / 8)) throw wrong();
+  if (low.length !== Math.ceil((entries * lowBits) / 8) || high.length !== Math.ceil((entries + 2 ** highBits) / 8)) wrong();
   const bit = (/** @type {Uint8Array} */ bytes, /** @type {number} */ place) => (bytes[place >> 3] >> (7 - (place & 7))) & 1;
   const values = new Float64Array(entries);
   let count = 0;
   for (let place = 0; place < 8 * high.length; place++) {
     if (!bit(high, place)) continue;
-    if (count === entries) throw wrong();
+    if (count === entries) wrong();
     let value = place - count;
     for (let each = 0; each < lowBits; each++) value = 2 * value + bit(low, count * lowBits + each);
     values[count++] = value;
-    if (count > 1 && values[count - 2] >= value) throw wrong();
+    if (count > 1 && values[count - 2] >= value) wrong();
   }
-  if (count !== entries || values[entries - 1] >= 2 ** (lowBits + highBits)) throw wrong();
+  if (count !== entries || values[entries - 1] >= 2 ** (lowBits + highBits)) wrong();
   return values;
 }

@@ -1,6 +1,6 @@
 // A model that writes: an open step with what its bundle knows.
-import { beginning, score, Stream, walk } from "./generation.js";
-import { Refusal } from "./refusal.js";
+import { beginning, remember, score, Stream, walk } from "./generation.js";
+import { refuse } from "./refusal.js";
 import { BOUNDARY_ID, MAX_SEED, nats } from "./sampling.js";
 
 /**
@@ -37,7 +37,7 @@ export class Model {
   encodable(text, limit) {
     const message = text.normalize("NFC");
     const length = [...message].length;
-    if (length > limit) throw new Refusal("refusal.message", { length, limit });
+    if (length > limit) refuse("refusal.message", { length, limit });
     return message;
   }
 
@@ -48,8 +48,8 @@ export class Model {
     if (strangers.length) {
       const characters = strangers.slice(0, 8).map(named).join(", ");
       const hint = [message.toLowerCase(), titled(message)].find((each) => !this.vocabulary.unknown(each).length);
-      if (hint) throw new Refusal("refusal.unknown.hint", { characters, hint });
-      throw new Refusal("refusal.unknown", { characters, known: ranges(this.vocabulary.symbols).slice(0, 120) });
+      if (hint) refuse("refusal.unknown.hint", { characters, hint });
+      refuse("refusal.unknown", { characters, known: ranges(this.vocabulary.symbols).slice(0, 120) });
     }
     return this.vocabulary.encode(message);
   }
@@ -81,12 +81,8 @@ export class Model {
   }
 
   /** The memory after a text. @param {number[]} ids @param {Memory} [memory] */
-  async remember(ids, memory = beginning(this.step)) {
-    if (!ids.length) return memory;
-    const all = [memory.token, ...ids];
-    let { state } = memory;
-    for (const id of all.slice(0, -1)) ({ state } = await this.step.run([id], state));
-    return { state, token: all[all.length - 1] };
+  remember(ids, memory) {
+    return remember(this.step, ids, memory);
   }
 
   /** Nats of each of `ids`, and of the end for names. @param {number[]} ids */
@@ -100,9 +96,8 @@ export class Model {
    * @param {number[]} ids @param {Memory} [memory]
    */
   async predict(ids, memory) {
-    let last = /** @type {Float32Array} */ (new Float32Array());
-    await walk(this.step, ids, memory ?? beginning(this.step), (_, logits) => (last = logits));
-    const likely = nats(last).map((paid) => Math.exp(-paid));
+    const { logits } = await walk(this.step, ids, memory ?? beginning(this.step));
+    const likely = nats(logits).map((paid) => Math.exp(-paid));
     if (this.endless || !(ids.length || memory)) {
       const rest = 1 - likely[BOUNDARY_ID];
       likely[BOUNDARY_ID] = 0;
@@ -114,13 +109,13 @@ export class Model {
 
 /** @param {string} setting @param {number} value @param {number} low @param {number} high */
 function number(setting, value, low, high) {
-  if (!(value >= low && value <= high)) throw new Refusal("refusal.range", { setting, value, low, high });
+  if (!(value >= low && value <= high)) refuse("refusal.range", { setting, value, low, high });
   return value;
 }
 
 /** @param {string} setting @param {number} value @param {number} low @param {number} high */
 function whole(setting, value, low, high) {
-  if (!Number.isInteger(number(setting, value, low, high))) throw new Refusal("refusal.whole", { setting, value });
+  if (!Number.isInteger(number(setting, value, low, high))) refuse("refusal.whole", { setting, value });
   return value;
 }
 

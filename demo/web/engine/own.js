@@ -4,7 +4,7 @@ import { parseBundle, STEP, WEIGHTS } from "./bundle.js";
 import { check, readJson } from "./files.js";
 import { beginning, walk } from "./generation.js";
 import { Model } from "./model.js";
-import { Refusal } from "./refusal.js";
+import { Refusal, refuse } from "./refusal.js";
 import { Step } from "./step.js";
 import { verifyGraph } from "./verify.js";
 import { unpackBundle } from "./zip.js";
@@ -23,7 +23,7 @@ export async function openChecked(limits, archive) {
   const promised = Object.entries({ ...bundle.files, ...(bundle.weights ? { [WEIGHTS]: bundle.weights } : {}) });
   for (const [name, file] of promised) {
     const bytes = files.get(name);
-    if (!bytes) throw new Refusal("bundle.missing", { file: name });
+    if (!bytes) refuse("bundle.missing", { file: name });
     await check(name, bytes, file);
   }
   const graph = /** @type {Uint8Array} */ (files.get(STEP));
@@ -42,9 +42,8 @@ export async function openChecked(limits, archive) {
 /** @param {Step} step @param {import("./bundle.js").Golden} golden */
 async function checkGolden(step, { tokens, logits }) {
   const [first = step.vocab, ...rest] = tokens;
-  if (logits.length !== step.vocab || Math.max(first, ...rest) >= step.vocab) throw new Refusal("bundle.golden");
-  let last = /** @type {ArrayLike<number>} */ ([]);
-  await walk(step, rest, { ...beginning(step), token: first }, (_, found) => (last = found));
+  if (logits.length !== step.vocab || Math.max(first, ...rest) >= step.vocab) refuse("bundle.golden");
+  const { logits: last } = await walk(step, rest, { ...beginning(step), token: first });
   const worst = Math.max(...logits.map((expected, id) => Math.abs(last[id] - expected) / Math.max(1, Math.abs(expected))));
-  if (!(worst <= TOLERANCE)) throw new Refusal("bundle.golden");
+  if (!(worst <= TOLERANCE)) refuse("bundle.golden");
 }

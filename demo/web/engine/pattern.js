@@ -1,5 +1,5 @@
 // A regular expression, read into a tree: what charmodels/runtime/pattern.py reads, and means by it.
-import { Refusal } from "./refusal.js";
+import { refuse } from "./refusal.js";
 
 /**
  * @typedef {{kind: "characters", ranges: [number, number][], classes: string[], negated: boolean}} Characters code points
@@ -53,7 +53,7 @@ class Parser {
   constructor(pattern) {
     this.signs = [...pattern];
     if (this.signs.length > MAX_PATTERN)
-      throw new Refusal("refusal.long", { setting: "names.pattern", length: this.signs.length, limit: MAX_PATTERN });
+      refuse("refusal.long", { setting: "names.pattern", length: this.signs.length, limit: MAX_PATTERN });
     this.place = 0;
     this.depth = 0;
   }
@@ -61,7 +61,7 @@ class Parser {
   parse() {
     this.take("^");
     const tree = this.choice();
-    if (this.place < this.signs.length) throw this.broken();
+    if (this.place < this.signs.length) this.broken();
     return tree;
   }
 
@@ -92,7 +92,7 @@ class Parser {
     const times = this.times();
     if (!times) return part;
     this.take("?"); // as few as possible, or as many: the same names match
-    if (["+", "*", "?"].includes(this.next) || this.times()) throw this.broken();
+    if (["+", "*", "?"].includes(this.next) || this.times()) this.broken();
     return { kind: "repeat", part, least: times[0], most: times[1] };
   }
 
@@ -108,7 +108,7 @@ class Parser {
     const [, least, comma, most] = found;
     const low = Number(least);
     const high = most ? Number(most) : comma ? Infinity : low;
-    if (Math.max(low, high === Infinity ? 0 : high) > MAX_REPEAT || low > high) throw this.broken();
+    if (Math.max(low, high === Infinity ? 0 : high) > MAX_REPEAT || low > high) this.broken();
     this.place = end + 1;
     return [low, high];
   }
@@ -121,9 +121,9 @@ class Parser {
     const here = this.place;
     if (this.times()) {
       this.place = here;
-      throw this.broken();
+      this.broken();
     }
-    if (this.next === "^" || this.next === "$") throw this.broken();
+    if (this.next === "^" || this.next === "$") this.broken();
     const character = this.next;
     this.place += 1;
     return character === "." ? characters(["\n"], true) : characters([character]);
@@ -131,12 +131,12 @@ class Parser {
 
   group() {
     const start = this.place - 1;
-    if (this.take("?") && !this.take(":") && !this.named()) throw this.broken(start);
+    if (this.take("?") && !this.take(":") && !this.named()) this.broken(start);
     this.depth += 1;
-    if (this.depth > MAX_DEPTH) throw this.broken();
+    if (this.depth > MAX_DEPTH) this.broken();
     const tree = this.choice();
     this.depth -= 1;
-    if (!this.take(")")) throw this.broken(start);
+    if (!this.take(")")) this.broken(start);
     return tree;
   }
 
@@ -162,7 +162,7 @@ class Parser {
         high = this.member(start);
       }
       if (low.classes.length && low === high) made.classes.push(...low.classes);
-      else if (low.classes.length || high.classes.length || low.ranges[0][0] > high.ranges[0][0]) throw this.broken();
+      else if (low.classes.length || high.classes.length || low.ranges[0][0] > high.ranges[0][0]) this.broken();
       else made.ranges.push([low.ranges[0][0], high.ranges[0][0]]);
     }
     this.place += 1;
@@ -171,7 +171,7 @@ class Parser {
 
   /** A character of a set, or a class such as \d. @param {number} start @returns {Characters} */
   member(start) {
-    if (!this.next) throw this.broken(start);
+    if (!this.next) this.broken(start);
     if (this.next === "\\") return this.escape(true);
     this.place += 1;
     return characters([this.signs[this.place - 1]]);
@@ -187,11 +187,11 @@ class Parser {
     if (letter in HEX) {
       const end = this.place + 2 + HEX[letter];
       const digits = this.signs.slice(this.place + 2, end).join("");
-      if (digits.length < HEX[letter] || !/^[0-9a-f]+$/i.test(digits)) throw this.broken();
+      if (digits.length < HEX[letter] || !/^[0-9a-f]+$/i.test(digits)) this.broken();
       this.place = end;
       return characters([String.fromCodePoint(Number.parseInt(digits, 16))]);
     }
-    if (!letter || (!(letter in CONTROLS) && (/[a-z0-9]/i.test(letter) || (/\p{Nd}/u.test(letter) && !inside)))) throw this.broken();
+    if (!letter || (!(letter in CONTROLS) && (/[a-z0-9]/i.test(letter) || (/\p{Nd}/u.test(letter) && !inside)))) this.broken();
     this.place += 2;
     return characters([CONTROLS[letter] ?? letter]);
   }
@@ -207,9 +207,9 @@ class Parser {
     return isNext;
   }
 
-  /** What cannot be read, from a place on. @param {number} [place] */
+  /** What cannot be read, from a place on. @param {number} [place] @returns {never} */
   broken(place = this.place) {
     const rest = this.signs.slice(place, place + 20).join("");
-    return new Refusal(rest ? "refusal.pattern" : "refusal.pattern.end", { rest, place: place + 1 });
+    refuse(rest ? "refusal.pattern" : "refusal.pattern.end", { rest, place: place + 1 });
   }
 }

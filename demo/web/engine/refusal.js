@@ -7,3 +7,8 @@ export class Refusal extends Error {
     this.values = values;
   }
 }
+
+/** Throw one. @param {string} key @param {Record<string, string | number>} [values] @returns {never} */
+export function refuse(key, values) {
+  throw new Refusal(key, values);
+}

@@ -14,6 +14,13 @@
  * @property {number} balance -1 the network alone, 0 as fitted, 1 the n-gram alone
  */
 
+/** @param {ArrayLike<number> & Iterable<number>} numbers */
+export function sum(numbers) {
+  let all = 0;
+  for (const each of numbers) all += each;
+  return all;
+}
+
 /** Both start and end of a record. */
 export const BOUNDARY_ID = 0;
 
@@ -63,11 +70,9 @@ export function pick(logits, drawn, sampling, mayEnd) {
 
 /** The first id whose cumulative weight exceeds its share of all. @param {Float64Array} weight @param {number} drawn */
 export function draw(weight, drawn) {
-  let total = 0;
-  for (let id = 0; id < weight.length; id++) total += weight[id];
-  const mark = drawn * total;
-  let sum = 0;
-  for (let id = 0; id < weight.length; id++) if ((sum += weight[id]) > mark) return id;
+  const mark = drawn * sum(weight);
+  let before = 0;
+  for (let id = 0; id < weight.length; id++) if ((before += weight[id]) > mark) return id;
   return weight.length - 1;
 }
 
@@ -95,7 +100,7 @@ function filtered(weight, { top_k, top_p, min_p }) {
   const order = [...weight.keys()].sort((a, b) => weight[b] - weight[a]);
   const ranked = order.map((id, rank) => (top_k > 0 && rank >= top_k ? 0 : weight[id]));
   if (top_p < 1) {
-    const total = ranked.reduce((a, b) => a + b, 0);
+    const total = sum(ranked);
     let before = 0; // the weight of all likelier characters
     ranked.forEach((own, rank) => {
       if (rank > 0 && !(before < top_p * total)) ranked[rank] = 0;
@@ -112,7 +117,7 @@ function filtered(weight, { top_k, top_p, min_p }) {
 /** Nats of every id, float64 (vocab,). @param {ArrayLike<number>} logits */
 export function nats(logits) {
   const scores = Float64Array.from(logits);
-  const most = scores.reduce((a, b) => Math.max(a, b), -Infinity);
-  const total = scores.reduce((sum, score) => sum + Math.exp(score - most), 0);
+  const most = Math.max(...scores);
+  const total = sum(scores.map((score) => Math.exp(score - most)));
   return scores.map((score) => most - score + Math.log(total));
 }

@@ -98,13 +98,11 @@ export function replaced(state, rows, start) {
 
 /**
  * @param {"float32" | "int64"} type
- * @param {Float32Array | BigInt64Array} data
+ * @param {Float32Array | BigInt64Array} data of that type
  * @param {number[]} dims
  */
 function tensor(type, data, dims) {
-  return type === "int64"
-    ? new ort.Tensor(type, /** @type {BigInt64Array} */ (data), dims)
-    : new ort.Tensor(type, /** @type {Float32Array} */ (data), dims);
+  return new ort.Tensor(/** @type {"float32"} */ (type), /** @type {Float32Array} */ (data), dims);
 }
 
 /** One row of numbers from -1 to 1 or near. @param {State} state @param {string} name */

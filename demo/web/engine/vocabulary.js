@@ -1,6 +1,6 @@
 // Characters <-> ids. A character is one code point after NFC; id 0 is the boundary.
 
-import { Refusal } from "./refusal.js";
+import { refuse } from "./refusal.js";
 
 /** More distinct characters than this are refused. */
 export const MAX_SYMBOLS = 65_535;
@@ -14,7 +14,7 @@ export class Vocabulary {
     const fits = boundary === "" && others.length > 0 && others.length <= MAX_SYMBOLS;
     /** @type {Map<string, number>} */
     this.ids = new Map(symbols.map((symbol, id) => [symbol, id]));
-    if (!fits || !others.every(isCharacter) || this.ids.size !== symbols.length) throw new Refusal("bundle.fact", { what: "vocabulary" });
+    if (!fits || !others.every(isCharacter) || this.ids.size !== symbols.length) refuse("bundle.fact", { what: "vocabulary" });
     this.symbols = symbols;
   }
 
