@@ -1,14 +1,15 @@
 // The page: its language, its screens, who speaks, with which settings; the screens do the rest.
-import { readJson } from "./engine/files.js";
+import { readJson, sha256 } from "./engine/files.js";
+import { Refusal } from "./engine/refusal.js";
 import { ask } from "./host.js";
 import { buildInside } from "./inside.js";
 import { buildNames } from "./names.js";
-import { find, language, link, make, number, remember, remembered, say, speak, told } from "./page.js";
+import { find, language, link, make, number, put, refill, remember, remembered, say, span, speak, told, whenSpoken } from "./page.js";
 import { buildWrite } from "./write.js";
 
 /**
  * @typedef {import("./engine/engine.js").Facts} Facts
- * @typedef {{name: string, title: Record<string, string>, about: Record<string, string>, facts: Record<string, [string, string, string][]>, notes?: Record<string, string[]>, kind: "names" | "text", beginnings: string[], units?: {property: string, state: string, index: number, score: number}[]}} Told
+ * @typedef {{name: string, title: Record<string, string>, about?: Record<string, string>, facts?: Record<string, [string, string, string][]>, notes?: Record<string, string[]>, kind: "names" | "text", beginnings: string[], units?: {property: string, state: string, index: number, score: number}[]}} Told
  *
  * A model that can be chosen, once it is open.
  * @typedef {{told: Told, facts: Facts}} Speaker
@@ -59,10 +60,10 @@ const page = {
 
 /** Open a model and show who it is. @param {string} name */
 async function choose(name) {
-  const wanted = models.find((model) => model.name === name) ?? models[0];
+  const wanted = shown().find((model) => model.name === name) ?? shown()[0];
   page.refuse(null);
-  find("loading").textContent = say("web.loading", { title: wanted.title[language] });
-  drawModels(wanted.name);
+  put("loading", say("web.loading", { title: wanted.title[language] }));
+  check(wanted.name);
   try {
     /** @type {Facts} */
     const facts = await ask("open", { name: wanted.name });
@@ -80,61 +81,67 @@ async function choose(name) {
     for (const screen of Object.values(screens)) screen.choose(speaker);
     document.documentElement.classList.add("ready");
   } catch (error) {
+    if (checked() !== wanted.name) return;
     page.refuse(error);
-  } finally {
-    if (checked() === wanted.name) find("loading").textContent = "";
+    if (speaker) check(speaker.told.name); // who is there still writes
   }
+  put("loading", "");
 }
 
-function checked() {
-  return /** @type {HTMLInputElement | null} */ (document.querySelector("#models input:checked"))?.value;
+const checked = () => /** @type {HTMLInputElement | null} */ (document.querySelector("#models input:checked"))?.value;
+
+/** Models of this screen. */
+const shown = () => models.filter((model) => tab !== "names" || model.kind === "names");
+
+/** @param {string} name */
+function check(name) {
+  for (const radio of find("models").querySelectorAll("input")) {
+    radio.checked = radio.value === name;
+    if (radio.checked) radio.parentElement.scrollIntoView({ block: "nearest", inline: "center" });
+  }
 }
 
 /** Open a bundle of the visitor's own; it stays in the browser. @param {File | undefined} file */
 async function openOwn(file) {
   if (!file) return;
   page.refuse(null);
-  const name = `own-${models.length}`;
-  find("loading").textContent = say("web.loading", { title: file.name });
+  put("loading", say("web.loading", { title: file.name }));
   try {
     const archive = new Uint8Array(await file.arrayBuffer());
+    const name = `own-${(await sha256(archive)).slice(0, 12)}`;
     /** @type {Facts} */
-    const { kind, bytes, title = file.name } = await ask("openOwn", { name, archive });
-    const size = () => [["size", say("card.size"), say("unit.kb", { number: number(bytes / 1e3) })]];
-    const about = /** @type {any} */ ({ get es() { return say(`about.${kind}`); }, get en() { return this.es; } });
-    const facts_ = /** @type {any} */ ({ get es() { return size(); }, get en() { return size(); } });
-    models.unshift({ name, title: { es: title, en: title }, about, facts: facts_, kind, beginnings: [""] });
+    const { kind, title = file.name } = await ask("openOwn", { name, archive });
+    models = models.filter((model) => model.name !== name);
+    models.unshift({ name, title: { es: title, en: title }, kind, beginnings: [""] });
     if (tab === "names" && kind === "text") show("write");
+    drawModels(name);
     await choose(name);
   } catch (error) {
-    find("loading").textContent = "";
+    put("loading", "");
     page.refuse(error);
   }
 }
 
 /** @param {string} chosen */
 function drawModels(chosen) {
-  const shown = models.filter((model) => tab !== "names" || model.kind === "names");
-  find("models").ariaLabel = say("model");
-  find("models").replaceChildren(
-    ...shown.map(({ name, title }) => {
-      const radio = make("input", { type: "radio", name: "model", value: name, checked: name === chosen });
+  refill("models", ...shown().map(({ name, title }) => {
+      const radio = make("input", { type: "radio", name: "model", value: name });
       radio.onchange = () => void choose(name);
-      return make("label", {}, radio, make("span", {}, title[language]));
+      return make("label", {}, radio, span("", title[language]));
     }),
   );
-  find("models").querySelector(":checked")?.parentElement.scrollIntoView({ block: "nearest", inline: "center" });
+  check(chosen);
 }
 
 /** What is known of the model: figures, and where its data come from. */
 function drawCard() {
   if (!speaker) return;
-  const { about, facts, notes } = speaker.told;
+  const { told: { kind, about, facts, notes }, facts: { bytes } } = speaker;
+  const figures = facts?.[language] ?? [["size", say("card.size"), say("unit.kb", { number: number(bytes / 1e3) })]];
   const open = find("card").querySelector("details")?.open ?? false;
-  find("card").replaceChildren(
-    make("p", { className: "about" }, about[language]),
-    make("dl", {}, ...facts[language].map(([name, title, value]) =>
-      make("div", { className: name }, make("dt", {}, title), make("dd", {}, value)))),
+  refill("card", make("p", "about", about?.[language] ?? say(`about.${kind}`)),
+    make("dl", {}, ...figures.map(([name, title, value]) =>
+      make("div", name, make("dt", {}, title), make("dd", {}, value)))),
     make("details", { open, hidden: !notes }, make("summary", {}, say("card.more")), ...(notes?.[language] ?? []).map((note) => make("p", {}, note))),
   );
 }
@@ -145,7 +152,7 @@ function measure() {
     const output = /** @type {HTMLElement} */ (document.querySelector(`output[for=${name}]`));
     output.textContent = number(Number(find(name).value), { temperature: 2, balance: 1 }[name] ?? 0);
   }
-  find("length").textContent = say(`length.${speaker?.facts.kind ?? "names"}`);
+  put("length", say(`length.${speaker?.facts.kind ?? "names"}`));
   find("seed").placeholder = say("seed.empty");
 }
 
@@ -160,13 +167,10 @@ function show(name) {
     find(`tab-${each}`).tabIndex = each === tab ? 0 : -1;
   }
   document.documentElement.dataset.tab = tab;
-  const names = models.filter((model) => model.kind === "names");
   const current = checked();
-  if (tab === "names" && names.length && !names.some((model) => model.name === current)) void choose(names[0].name);
-  else if (current) {
-    drawModels(current);
-    if (speaker) screens[tab].show?.();
-  }
+  drawModels(current ?? "");
+  if (current && !checked()) void choose("");
+  else if (speaker) screens[tab].show?.();
 }
 
 /** The visitor's choice, else the browser's first language that we speak, else English. */
@@ -180,7 +184,9 @@ function preferred() {
 function follow() {
   const { tab: asked, asked: keys } = link();
   show(asked);
-  return choose(keys.get("model") ?? checked() ?? "").then(() => {
+  const name = keys.get("model") ?? checked() ?? "";
+  return choose(name).then(() => {
+    if (keys.has("model") && speaker?.told.name !== name) return page.refuse(new Refusal("names.stranger"));
     page.restore(keys);
     screens[tab].follow?.(keys);
   });
@@ -190,8 +196,7 @@ async function begin() {
   const [words, listed] = await Promise.all([readJson("words.json"), readJson("models.json")]);
   models = listed;
   screens = { write: buildWrite(page), names: buildNames(page), inside: buildInside(page) };
-  window.addEventListener("spoken", () => {
-    find("language").ariaLabel = say("language");
+  whenSpoken(() => {
     drawModels(checked() ?? models[0].name);
     drawCard();
     measure();
@@ -209,29 +214,35 @@ async function begin() {
       history.replaceState(null, "", `#${each}`);
       show(each);
     };
-  document.querySelector("[role=tablist]")?.addEventListener("keydown", (event) => {
-    const step = { ArrowRight: 1, ArrowLeft: -1 }[/** @type {KeyboardEvent} */ (event).key];
+  find("tabs").onkeydown = (/** @type {KeyboardEvent} */ event) => {
+    const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
     if (!step) return;
     const next = find(`tab-${TABS[(TABS.indexOf(tab) + step + TABS.length) % TABS.length]}`);
     next.click();
     next.focus();
-  });
-  find("settings").addEventListener("input", measure);
+  };
+  find("skip").onclick = (/** @type {Event} */ event) => {
+    event.preventDefault(); // no link to a screen
+    find(tab).querySelector("textarea, [type=text]").focus();
+  };
+  find("settings").oninput = measure;
   find("own").onchange = () => {
     void openOwn(find("own").files[0]);
     find("own").value = "";
   };
   for (const [kind, over] of Object.entries({ dragover: true, dragleave: false, drop: false }))
     document.addEventListener(kind, (event) => {
+      const { dataTransfer } = /** @type {DragEvent} */ (event);
+      if (!dataTransfer?.types.includes("Files")) return; // a text goes into a field
       event.preventDefault();
       document.body.classList.toggle("dropping", over);
-      if (kind === "drop") void openOwn(/** @type {DragEvent} */ (event).dataTransfer?.files[0]);
+      if (kind === "drop") void openOwn(dataTransfer.files[0]);
     });
   find("settings").open = matchMedia("(min-width: 861px)").matches;
-  window.addEventListener("hashchange", follow);
+  window.onhashchange = follow;
   await follow();
   try {
-    await navigator.serviceWorker.register("sw.js");
+    await navigator.serviceWorker.register("sw.js", { updateViaCache: "none" });
   } catch {
     // a sandboxed frame has none: the page then needs its host each time
   }

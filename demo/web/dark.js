@@ -2,6 +2,6 @@
 (() => {
   const dark = matchMedia("(prefers-color-scheme: dark)");
   const follow = () => document.documentElement.classList.toggle("dark", dark.matches);
-  dark.addEventListener("change", follow);
+  dark.onchange = follow;
   follow();
 })();

@@ -1,6 +1,6 @@
 // Look inside: a text coloured by what it cost the model or by one hidden unit, and the next letter.
 import { ask } from "./host.js";
-import { bars, button, copy, face, find, linkTo, make, number, say } from "./page.js";
+import { announce, bars, button, copy, face, find, linkTo, make, number, put, refill, say, whenSpoken } from "./page.js";
 import { likeliest, warm } from "./write.js";
 
 /**
@@ -70,26 +70,27 @@ export function buildInside(page) {
       states.value = wanted.state;
       index.value = String(wanted.index);
     }
+    furnish();
     void look();
   }
 
   function draw() {
     if (!seen || !speaker) return;
     const total = seen.letters.reduce((bits, letter) => bits + letter.bits, 0);
-    letters.replaceChildren(...seen.letters.flatMap((letter, place) => {
+    refill("inside-letters", ...seen.letters.flatMap((letter, place) => {
       const { character, bits, value } = letter;
       const size = unit ? Math.abs(value ?? 0) : bits;
       const level = (unit ? STRONG : SURPRISED).filter((limit) => size >= limit).length;
       const negative = unit && (value ?? 0) < 0 ? " negative" : "";
       const bar = Math.min(1, size / (unit ? 1 : 8));
-      const cell = make("span", { style: { "--bar": bar }, className: `letter level-${level}${negative}${character ? "" : " end"}` }, character || say("learn.end"));
+      const cell = make("span", { style: `--bar: ${bar}`, className: `letter level-${level}${negative}${character ? "" : " end"}` }, character || say("learn.end"));
       cell.onclick = () => point(place);
       return character ? [cell] : [cell, "\n"];
     }));
-    find("inside-sum").textContent = seen.letters.length
+    put("inside-sum", seen.letters.length
       ? say("inside.sum", { total: number(total, 1), mean: number(total / seen.letters.length, 2) })
-      : say("inside.nothing");
-    find("inside-explain").textContent = say(unit ? "inside.unit.text" : "inside.surprise.text");
+      : say("inside.nothing"));
+    put("inside-explain", say(unit ? "inside.unit.text" : "inside.surprise.text"));
     point(Math.min(chosen, seen.letters.length - 1), false);
     drawNext();
   }
@@ -106,9 +107,9 @@ export function buildInside(page) {
     const told = unit && letter.value !== null
       ? say("inside.value", { value: number(letter.value, 2) })
       : say("inside.cost", { bits: number(letter.bits, 1) });
-    detail.replaceChildren(make("h3", {}, `${glyph} · ${told}`), make("h4", {}, say("inside.expected")), bars(letter.expected));
+    refill("inside-detail", make("h3", {}, `${glyph} · ${told}`), make("h4", {}, say("inside.expected")), bars(letter.expected));
     cells[place]?.scrollIntoView({ block: "nearest" });
-    if (aloud) find("inside-spoken").textContent = `${name}, ${told}`;
+    if (aloud) announce(`${name}, ${told}`);
   }
 
   function drawNext() {
@@ -118,9 +119,9 @@ export function buildInside(page) {
     const add = (/** @type {string} */ character) => type(text.value + character);
     const both = warm(seen.next.both, temperature);
     const bits = both.reduce((all, share) => all - (share > 0 ? share * Math.log2(share) : 0), 0);
-    find("inside-entropy").textContent = say("inside.entropy", { temperature: number(temperature, 2), bits: number(bits, 1), count: number(2 ** bits, 1) });
+    put("inside-entropy", say("inside.entropy", { temperature: number(temperature, 2), bits: number(bits, 1), count: number(2 ** bits, 1) }));
     const parts = Object.entries(seen.next);
-    find("inside-parts").replaceChildren(...parts.map(([part, likely]) =>
+    refill("inside-parts", ...parts.map(([part, likely]) =>
       make("div", {}, make("h3", {}, say(parts.length > 1 ? `inside.part.${part}` : "inside.only")),
         bars(likeliest(symbols, warm(likely, temperature), LIKELIEST), add))));
     find("inside-back").disabled = !text.value;
@@ -137,9 +138,7 @@ export function buildInside(page) {
     };
     const surprise = button(say("inside.surprise"), () => choose(null));
     surprise.ariaPressed = String(!unit);
-    const units = find("inside-units");
-    units.ariaLabel = say("inside.show");
-    units.replaceChildren(surprise, ...found.map(({ property, state, index: place, score }) => {
+    refill("inside-units", surprise, ...found.map(({ property, state, index: place, score }) => {
       const made = button(`${named(property)} · ${say("inside.of", { score: number(100 * score) })}`, () => choose({ state, index: place }));
       made.ariaPressed = String(unit?.state === state && unit.index === place);
       return made;
@@ -158,13 +157,10 @@ export function buildInside(page) {
   };
   dial.oninput = drawNext;
   states.onchange = index.onchange = () => {
-    const size = Number(states.selectedOptions[0]?.dataset.size);
+    const size = speaker?.facts.states.find(({ name }) => name === states.value)?.shape.reduce((a, b) => a * b, 1) ?? 1;
     choose({ state: states.value, index: Math.min(size - 1, Math.max(0, Math.floor(Number(index.value)) || 0)) });
-    furnish();
   };
-  find("inside-units").addEventListener("click", furnish);
-  window.addEventListener("spoken", () => {
-    letters.ariaLabel = say("inside.show");
+  whenSpoken(() => {
     furnish();
     draw();
   });
@@ -174,8 +170,7 @@ export function buildInside(page) {
       speaker = now;
       [unit, seen, chosen] = [null, null, -1];
       const held = now.facts.states.filter(({ dtype, name }) => dtype === "float32" && name !== "mix_0");
-      states.replaceChildren(...held.map(({ name, shape }) =>
-        make("option", { value: name, dataset: { size: String(shape.reduce((a, b) => a * b, 1)) } }, name)));
+      refill("inside-state", ...held.map(({ name }) => make("option", { value: name }, name)));
       text.value = now.told.beginnings[0] ?? "";
       furnish();
       if (!find("inside").hidden) void look();

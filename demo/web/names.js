@@ -1,6 +1,6 @@
 // Names: ten at a time to a wish, each beside the list its model learned from; those one likes stay.
 import { ask } from "./host.js";
-import { button, copy, find, language, make, number, remember, remembered, say } from "./page.js";
+import { announce, button, copy, find, language, linkTo, make, number, put, refill, remember, remembered, say, span, whenSpoken } from "./page.js";
 
 /**
  * @typedef {import("./app.js").Speaker} Speaker
@@ -10,6 +10,7 @@ import { button, copy, find, language, make, number, remember, remembered, say }
 
 const TEXTS = ["starts", "ends", "contains", "pattern"];
 const NUMBERS = ["shortest", "longest"];
+const FILTERS = [...TEXTS, ...NUMBERS];
 const LONGEST = 100;
 const MOST = 500; // favourites kept of one model
 
@@ -22,22 +23,24 @@ export function buildNames(page) {
   let wished = ""; // what the shown names answer, as it stands in a link
   let seed = 0;
   let asking = 0;
+  let stop = () => {};
+  const model = () => speaker?.facts.name ?? "";
 
   /** @type {Record<string, HTMLInputElement>} */
-  const fields = Object.fromEntries([...TEXTS, ...NUMBERS, "novel"].map((name) => [name, find(`names-${name}`)]));
-  const [list, note, spoken, share] = ["list", "note", "spoken", "share"].map((name) => find(`names-${name}`));
+  const fields = Object.fromEntries([...FILTERS, "novel"].map((name) => [name, find(`names-${name}`)]));
+  const share = find("names-share");
   find("names-more").onclick = () => void wish(true);
   find("names-copy").onclick = () => copy(find("names-copy"), names.map((each) => each.name).join("\n"), "chat.copied");
   find("names-csv").onclick = () => save(names.map(kept));
   find("kept-csv").onclick = () => save(read());
-  share.onclick = () => copy(share, `${location.href.split("#")[0]}#names?${wished}`, "names.shared");
+  share.onclick = () => copy(share, linkTo("names", wished), "names.shared");
 
   // ---- the wish -------------------------------------------------------------------------------
 
   /** What is asked, as it stands in a link: nothing that is not asked. */
   function asked() {
-    const told = new URLSearchParams({ model: speaker?.facts.name ?? "" });
-    for (const name of [...TEXTS, ...NUMBERS]) if (fields[name].value) told.set(name, fields[name].value);
+    const told = new URLSearchParams({ model: model() });
+    for (const name of FILTERS) if (fields[name].value) told.set(name, fields[name].value);
     if (fields.novel.checked && !fields.novel.disabled) told.set("novel", "1");
     const { temperature, balance } = page.settings();
     told.set("temperature", String(temperature));
@@ -49,55 +52,70 @@ export function buildNames(page) {
   async function wish(again = false) {
     if (!speaker) return;
     const id = ++asking;
+    stop();
     const told = asked();
     const [shortest, longest] = NUMBERS.map((name) => Number(told.get(name) ?? 0));
-    const length = shortest || longest ? [shortest || 1, longest || LONGEST] : null;
+    const least = shortest || 1;
+    const most = longest || LONGEST;
+    const length = least > 1 || most < LONGEST ? [least, most] : null;
     const constraint = { ...Object.fromEntries(TEXTS.map((name) => [name, told.get(name) ?? ""])), length, novel: told.has("novel"), judged: true };
-    const settings = { ...page.settings(), maxChars: longest || undefined, ...(again ? { seed } : {}) };
+    const settings = { ...page.settings(), maxChars: length?.[1], ...(again ? { seed } : {}) };
     const before = again ? names : [];
     page.refuse(null);
+    mark();
     find("names").ariaBusy = "true";
     try {
       const tell = (/** @type {Named[]} */ found) => {
         if (id === asking) draw([...before, ...found]);
       };
       const asking_ = { name: speaker.facts.name, constraint, settings, first: before.length };
-      const made = await ask("names", asking_, tell);
+      const made_ = ask("names", asking_, tell);
+      stop = made_.cancel;
+      const made = await made_;
       if (id !== asking) return;
       seed = made.seed;
       told.set("seed", String(seed));
       wished = told.toString();
-      draw([...before, ...made.names]);
+      draw([...before, ...made.names], "names.none");
       const few = made.names.length < (settings.count ?? 10);
-      note.textContent = few ? say(names.length ? "names.few" : "names.none") : say("chat.seed", { seed });
-      announce();
-    } catch (error) {
-      if (id === asking) page.refuse(error);
+      put("names-note", few ? say("names.few") : say("chat.seed", { seed }));
+      announce(judged());
+    } catch (/** @type {any} */ error) {
+      if (id !== asking) return;
+      draw(before);
+      mark(error.key?.startsWith("refusal.pattern") ? ["pattern"] : FILTERS);
+      page.refuse(error);
     }
     find("names").ariaBusy = "false";
   }
 
-  function announce() {
+  /** Show which filters ask for what cannot be. @param {string[]} wrong */
+  function mark(wrong = []) {
+    for (const [name, field] of Object.entries(fields)) field.ariaInvalid = String(wrong.includes(name) && field.value !== "");
+  }
+
+  function judged() {
+    if (!names.length) return say("names.none");
     const count = (/** @type {string} */ standing) => names.filter((each) => each.standing === standing).length;
-    const judged = { count: names.length, new: count("new"), near: count("near"), known: count("known") };
-    spoken.textContent = say(speaker?.facts.error ? "names.said" : "names.said.unjudged", judged);
+    const counts = { count: names.length, new: count("new"), near: count("near"), known: count("known") };
+    return say(speaker?.facts.error ? "names.said" : "names.said.unjudged", counts);
   }
 
   // ---- what came of it ------------------------------------------------------------------------
 
-  /** @param {Named[]} now */
-  function draw(now) {
+  /** @param {Named[]} now @param {string} [none] what is said if there are none */
+  function draw(now, none = "names.empty") {
     names = now;
     find("names-about").hidden = !names.length;
-    list.replaceChildren(...names.map((each) => row(each, isKept(each.name), () => toggle(kept(each)))));
-    if (!names.length) list.append(make("li", { className: "empty" }, make("span", {}, say("names.empty"))));
+    refill("names-list", ...names.map((each) => row(each, isKept(each.name), () => toggle(kept(each)))));
+    if (!names.length) find("names-list").append(make("li", "empty", span("", say(none))));
     drawKept();
   }
 
   /** @param {Named} each @param {boolean} liked @param {() => void} tapped */
   function row(each, liked, tapped) {
-    const standing = each.standing ? make("span", { className: `badge ${each.standing}` }, say(`names.${each.standing}`)) : "";
-    const nats = each.nats === null ? "" : make("span", { className: "nats" }, say("names.nats", { nats: number(each.nats, 1) }));
+    const standing = each.standing ? span(`badge ${each.standing}`, say(`names.${each.standing}`)) : "";
+    const nats = each.nats === null ? "" : span("nats", say("names.nats", { nats: number(each.nats, 1) }));
     const name = button(each.name, tapped, "name");
     name.ariaPressed = String(liked);
     return make("li", {}, name, standing, nats);
@@ -119,7 +137,7 @@ export function buildNames(page) {
     } catch {
       // what others left there
     }
-    const found = held[speaker?.facts.name ?? ""];
+    const found = held[model()];
     return Array.isArray(found) ? found.filter((each) => typeof each?.name === "string") : [];
   }
 
@@ -129,7 +147,7 @@ export function buildNames(page) {
   function toggle(each) {
     const others = read().filter(({ name }) => name !== each.name);
     const now = others.length < read().length ? others : [...others, each].slice(-MOST);
-    held = { ...held, [speaker?.facts.name ?? ""]: now };
+    held = { ...held, [model()]: now };
     lasting = remember("favourites", JSON.stringify(held));
     draw(names);
   }
@@ -137,8 +155,8 @@ export function buildNames(page) {
   function drawKept() {
     const all = read();
     const title = speaker?.told.title[language] ?? "";
-    find("kept-note").textContent = [say(all.length ? "names.kept.of" : "names.kept.none", { title }), lasting ? "" : say("names.kept.fleeting")].join(" ");
-    find("kept").replaceChildren(...all.map((each) => {
+    put("kept-note", [say(all.length ? "names.kept.of" : "names.kept.none", { title }), lasting ? "" : say("names.kept.fleeting")].join(" "));
+    refill("kept", ...all.map((each) => {
       const made = row(each, true, () => toggle(each));
       const name = made.querySelector("button");
       if (name) name.ariaLabel = say("names.remove", { name: each.name });
@@ -158,11 +176,10 @@ export function buildNames(page) {
 
   /** @param {Kept[]} rows */
   function save(rows) {
-    const model = speaker?.facts.name ?? "";
-    const lines = [["name", "model", "standing", "seed", "settings"], ...rows.map((each) => [each.name, model, each.standing, each.seed, each.settings])];
+      const lines = [["name", "model", "standing", "seed", "settings"], ...rows.map((each) => [each.name, model(), each.standing, each.seed, each.settings])];
     const text = `\ufeff${lines.map((cells) => cells.map(cell).join(",")).join("\r\n")}\r\n`; // the mark says UTF-8
     const href = URL.createObjectURL(new Blob([text], { type: "text/csv;charset=utf-8" }));
-    make("a", { href, download: `${model}.csv` }).click();
+    make("a", { href, download: `${model()}.csv` }).click();
     setTimeout(() => URL.revokeObjectURL(href), 10_000);
   }
 
@@ -172,23 +189,24 @@ export function buildNames(page) {
   };
   const furnish = () => {
     const error = speaker?.facts.error;
-    find("names-rate").textContent = error
+    put("names-rate", error
       ? say("names.rate", { known: number(1 / error.known), near: number(1 / error.near) })
-      : say("names.unjudged");
+      : say("names.unjudged"));
     draw(names);
   };
-  window.addEventListener("spoken", furnish);
+  whenSpoken(furnish);
 
   return {
     choose(chosen) {
       speaker = chosen;
       asking += 1;
+      stop();
       names = [];
       fields.novel.disabled = !chosen.facts.error;
       furnish();
     },
     follow(told) {
-      for (const name of [...TEXTS, ...NUMBERS]) fields[name].value = (told.get(name) ?? "").slice(0, LONGEST);
+      for (const name of FILTERS) fields[name].value = (told.get(name) ?? "").slice(0, LONGEST);
       fields.novel.checked = told.get("novel") === "1";
       if (told.has("seed") && speaker?.facts.kind === "names") void wish();
     },

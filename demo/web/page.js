@@ -10,20 +10,38 @@ export let language = "es";
 /** @param {string} id @returns {any} */
 export const find = (id) => document.getElementById(id);
 
+/** @param {string} id @param {string} text */
+export const put = (id, text) => (find(id).textContent = text);
+
+/** Whenever the language changes. @param {() => void} hear */
+export const whenSpoken = (hear) => window.addEventListener("spoken", hear);
+
 /**
- * An element with its properties and contents; text is put in as text.
+ * An element with its properties, or its class alone, and contents; text is put in as text.
  * @template {keyof HTMLElementTagNameMap} T
- * @param {T} tag @param {Record<string, any>} [given] @param {...(Node | string)} inside
+ * @param {T} tag @param {Record<string, any> | string} [given] @param {...(Node | string)} inside
  * @returns {HTMLElementTagNameMap[T]}
  */
 export function make(tag, given = {}, ...inside) {
-  const { style, dataset, ...properties } = given;
-  const made = Object.assign(document.createElement(tag), properties);
-  for (const [name, value] of Object.entries(style ?? {})) made.style.setProperty(name, String(value));
-  Object.assign(made.dataset, dataset);
+  const made = Object.assign(document.createElement(tag), typeof given === "string" ? { className: given } : given);
   made.append(...inside);
   return made;
 }
+
+/** @param {string} className @param {...(Node | string)} inside */
+export const span = (className, ...inside) => make("span", className, ...inside);
+
+/** New contents; what had the focus among them has it still. @param {string} id @param {...(Node | string)} inside */
+export function refill(id, ...inside) {
+  const place = find(id);
+  const controls = () => [...place.querySelectorAll("button")];
+  const held = controls().findIndex((each) => each === document.activeElement);
+  place.replaceChildren(...inside);
+  controls()[held]?.focus();
+}
+
+/** Let a screen reader say it. @param {string} text */
+export const announce = (text) => put("spoken", text);
 
 /** A button that does not send a form. @param {string} said @param {() => void} click @param {string} [className] */
 export function button(said, click, className = "") {
@@ -35,28 +53,24 @@ export function say(key, values = {}) {
   return (words[key]?.[language] ?? key).replace(/\{(\w+)\}/g, (blank, name) => String(values[name] ?? blank));
 }
 
-/** Fill everything of `root` that only says words. @param {ParentNode} root */
-export function relabel(root) {
-  for (const place of /** @type {NodeListOf<HTMLElement>} */ (root.querySelectorAll("[data-say]")))
-    place.textContent = say(place.dataset.say ?? "");
-}
-
 /** @param {typeof words} given @param {Language} chosen */
 export function speak(given, chosen) {
   words = given;
   language = chosen;
   document.documentElement.lang = chosen;
   document.title = say("title");
-  relabel(document);
+  for (const place of /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll("[data-say], [data-label]"))) {
+    const { say: key, label } = place.dataset;
+    if (key) place.textContent = say(key);
+    if (label) place.ariaLabel = say(label);
+  }
   window.dispatchEvent(new Event("spoken"));
 }
 
 /** What went wrong, in words. @param {any} error */
 export function told(error) {
   const { key = "web.failed", values = { reason: error?.message ?? String(error) } } = error;
-  const blanks = { ...values };
-  if (blanks.setting) blanks.setting = say(blanks.setting);
-  return say(key, blanks);
+  return say(key, { ...values, setting: say(values.setting ?? "") });
 }
 
 /** Thousands apart: 98 432 in Spanish, 98,432 in English. @param {number} value @param {number} [places] */
@@ -73,13 +87,13 @@ export function percent(probability) {
   return `${written}${language === "es" ? "\u00a0" : ""}%`;
 }
 
+/** @type {Record<string, [string, string?]>} */
+const FACES = { "": ["learn.end", "learn.end.spoken"], " ": ["␣", "learn.space"], "\n": ["↵", "learn.newline"] };
+
 /** A character made visible, and as it is read aloud. @param {string} character */
 export function face(character) {
-  if (character === "") return { glyph: say("learn.end"), spoken: say("learn.end.spoken") };
-  if (character === " ") return { glyph: "␣", spoken: say("learn.space") };
-  if (character === "\n") return { glyph: "↵", spoken: say("learn.newline") };
-  if (/\p{M}/u.test(character)) return { glyph: `◌${character}`, spoken: character };
-  return { glyph: character, spoken: character };
+  const [glyph, key] = FACES[character] ?? [/\p{M}/u.test(character) ? `◌${character}` : character];
+  return { glyph: character ? glyph : say(glyph), spoken: key ? say(key) : character };
 }
 
 /**
@@ -92,16 +106,16 @@ export function bars(options, chosen) {
     const { glyph, spoken } = face(character);
     const inside = [
       make("span", { className: character ? "glyph" : "glyph word", ariaHidden: "true" }, glyph),
-      make("span", { className: "unseen" }, `${spoken} `),
-      make("span", { className: "track" }, make("span", { className: "bar", style: { "--share": share } })),
-      make("span", { className: "percent" }, percent(share)),
+      span("unseen", `${spoken} `),
+      span("track", make("span", { className: "bar", style: `--share: ${share}` })),
+      span("percent", percent(share)),
     ];
     const row = chosen && character
       ? make("button", { type: "button", className: "option", onclick: () => chosen(character) }, ...inside)
-      : make("div", { className: "option" }, ...inside);
+      : make("div", "option", ...inside);
     return make("li", {}, row);
   });
-  return make("ol", { className: "options" }, ...items);
+  return make("ol", "options", ...items);
 }
 
 /** What the browser remembers; nothing where storage is refused. @param {string} key */
@@ -129,9 +143,9 @@ export function link() {
   return { tab, asked: new URLSearchParams(asked) };
 }
 
-/** @param {string} tab @param {Record<string, string | number>} keys */
+/** @param {string} tab @param {string | Record<string, any>} keys */
 export function linkTo(tab, keys) {
-  const asked = new URLSearchParams(Object.entries(keys).map(([key, value]) => [key, String(value)]));
+  const asked = new URLSearchParams(keys);
   return `${location.href.split("#")[0]}#${tab}?${asked}`;
 }
 

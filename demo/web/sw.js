@@ -4,22 +4,23 @@
 importScripts("files.js"); // staged with the page: its files, and a name for their contents
 const { version, files } = /** @type {any} */ (self).staged;
 const worker = /** @type {ServiceWorkerGlobalScope} */ (/** @type {unknown} */ (self));
-const NAME = `charmodels-${version}`;
+const OURS = `charmodels ${worker.registration.scope} `; // others may lie on the same host
+const NAME = OURS + version;
 
-worker.addEventListener("install", (event) => {
-  event.waitUntil(caches.open(NAME).then((cache) => cache.addAll(files)));
-});
+worker.oninstall = (/** @type {ExtendableEvent} */ event) => {
+  event.waitUntil(caches.open(NAME).then((cache) => cache.addAll(files.map((/** @type {string} */ file) => new Request(file, { cache: "reload" })))));
+};
 
-worker.addEventListener("activate", (event) => {
+worker.onactivate = (/** @type {ExtendableEvent} */ event) => {
   const drop = async () => {
-    const old = (await caches.keys()).filter((name) => name.startsWith("charmodels-") && name !== NAME);
+    const old = (await caches.keys()).filter((name) => name.startsWith(OURS) && name !== NAME);
     await Promise.all(old.map((name) => caches.delete(name)));
     await worker.clients.claim();
   };
   event.waitUntil(drop());
-});
+};
 
-worker.addEventListener("fetch", (event) => {
+worker.onfetch = (/** @type {FetchEvent} */ event) => {
   const { request } = event;
   if (request.method !== "GET" || !request.url.startsWith(worker.registration.scope)) return;
   const answer = async () => {
@@ -27,8 +28,8 @@ worker.addEventListener("fetch", (event) => {
     const kept = await cache.match(request, { ignoreSearch: true });
     if (kept) return kept;
     const fresh = await fetch(request);
-    if (fresh.ok) await cache.put(request, fresh.clone());
+    if (fresh.ok) await cache.put(request, fresh.clone()).catch(() => {}); // no room: it is not kept
     return fresh;
   };
   event.respondWith(answer());
-});
+};

@@ -1,6 +1,6 @@
 // Write: type a beginning, watch the reply grow; each letter coloured by how sure the model was.
-import { ask, cancel } from "./host.js";
-import { bars, button, copy, face, find, language, linkTo, make, number, say } from "./page.js";
+import { ask } from "./host.js";
+import { announce, bars, button, copy, face, find, language, linkTo, make, number, percent, put, refill, say, span, whenSpoken } from "./page.js";
 
 /**
  * @typedef {import("./app.js").Page} Page
@@ -16,6 +16,7 @@ import { bars, button, copy, face, find, language, linkTo, make, number, say } f
  * @property {number[]} nats of each character of `text`
  * @property {import("./engine/model.js").Settings} settings
  * @property {boolean} stopped
+ * @property {number} pointed the letter that is explained
  * @property {HTMLElement} root
  * @property {HTMLElement} own where its letters stand
  */
@@ -23,13 +24,16 @@ import { bars, button, copy, face, find, language, linkTo, make, number, say } f
 const DOUBTS = [1, 2, 4, 6]; // bits from which a letter gets the next stronger colour
 const LIKELIEST = 5;
 
+/** @param {Turn} turn */
+const isText = ({ speaker }) => speaker.facts.kind === "text";
+
 /** @param {Page} page @returns {Screen} */
 export function buildWrite(page) {
   /** @type {Turn[]} */
   let turns = [];
   /** @type {Speaker | null} */
   let speaker = null;
-  /** @type {number | null} */
+  /** @type {(() => void) | null} stops what is written */
   let writing = null;
   const log = find("log");
   const message = find("message");
@@ -44,10 +48,11 @@ export function buildWrite(page) {
   async function write(text, again) {
     if (!speaker || writing !== null) return;
     page.refuse(null);
+    const held = again?.root.contains(document.activeElement);
     if (again) turns.pop()?.root.remove();
-    const root = make("article", { className: "turn live" });
+    const root = make("article", "turn live");
     /** @type {Turn} */
-    const turn = { speaker, said: said(), message: text.normalize("NFC"), names: [], text: "", nats: [], settings: page.settings(), stopped: false, root, own: make("span", { className: "own" }) };
+    const turn = { speaker, said: said(), message: text.normalize("NFC"), names: [], text: "", nats: [], settings: page.settings(), stopped: false, pointed: -1, root, own: make("span", "own") };
     turns.push(turn);
     log.append(root);
     draw(turn);
@@ -65,7 +70,7 @@ export function buildWrite(page) {
         } else turn.names = namesOf(piece);
         grow(turn);
       });
-      writing = asking.id;
+      writing = asking.cancel;
       const { seed, temperature, stopped, names } = await asking;
       if (names) turn.names = namesOf(names);
       turn.settings = { ...turn.settings, seed, temperature };
@@ -79,6 +84,7 @@ export function buildWrite(page) {
     busy(false);
     root.classList.remove("live");
     if (turns.includes(turn)) draw(turn);
+    if (held) /** @type {HTMLElement | null} */ (root.querySelector(".again"))?.focus();
     furnish();
   }
 
@@ -94,17 +100,23 @@ export function buildWrite(page) {
 
   /** What has come since the last piece. @param {Turn} turn */
   function grow(turn) {
+    following(() => turn.root.querySelector(".reply")?.replaceWith(reply(turn)));
+  }
+
+  /** Change the log; who saw its end sees it still. @param {() => void} change */
+  function following(change) {
     const near = log.scrollHeight - log.scrollTop - log.clientHeight < 80;
-    turn.root.querySelector(".reply")?.replaceWith(turn.speaker.facts.kind === "text" ? prose(turn) : list(turn));
+    change();
     if (near) log.scrollTop = log.scrollHeight;
   }
 
+  const reply = (/** @type {Turn} */ turn) => (isText(turn) ? prose(turn) : list(turn));
+
   /** @param {Turn} turn */
   function draw(turn) {
-    const near = log.scrollHeight - log.scrollTop - log.clientHeight < 80;
     const { root, message: typed, settings } = turn;
-    const bubble = make("span", { className: typed ? "bubble" : "bubble nothing" }, typed || say(turn.said ? "chat.goon" : "chat.nothing"));
-    const you = make("p", { className: "you" }, make("span", { className: "unseen" }, `${say("chat.you")}: `), bubble);
+    const bubble = make("span", typed ? "bubble" : "bubble nothing", typed || say(turn.said ? "chat.goon" : "chat.nothing"));
+    const you = make("p", "you", span("unseen", `${say("chat.you")}: `), bubble);
     const facts = [
       turn.speaker.told.title[language],
       say("chat.seed", { seed: settings.seed ?? "" }),
@@ -115,9 +127,8 @@ export function buildWrite(page) {
     const linked = button(say("web.link"), () => copy(linked, linkOf(turn), "web.linked"), "link");
     const buttons = [copied, linked];
     if (turn === turns.at(-1)) buttons.push(button(say("chat.again"), () => void write(typed, turn), "again"));
-    const about = make("footer", {}, make("span", { className: "facts" }, facts.join(" · ")), ...buttons);
-    root.replaceChildren(you, turn.speaker.facts.kind === "text" ? prose(turn) : list(turn), about);
-    if (near) log.scrollTop = log.scrollHeight;
+    const about = make("footer", {}, span("facts", facts.join(" · ")), ...buttons);
+    following(() => root.replaceChildren(you, reply(turn), about));
   }
 
   /** The reply of a text model; tapping a letter says what else could have stood there. @param {Turn} turn */
@@ -126,11 +137,11 @@ export function buildWrite(page) {
     [...turn.text].slice(own.children.length).forEach((character) => {
       const index = own.children.length;
       const bits = turn.nats[index] / Math.LN2;
-      const letter = make("span", { className: `cell doubt-${DOUBTS.filter((limit) => bits >= limit).length}` }, character);
+      const letter = span(`cell doubt-${DOUBTS.filter((limit) => bits >= limit).length}`, character);
       letter.onclick = () => void explain(turn, index);
       own.append(letter);
     });
-    const reply = make("p", { className: "reply" }, make("span", { className: "given" }, turn.message), own);
+    const reply = make("p", "reply", span("given", turn.message), own);
     if (!turn.root.classList.contains("live")) {
       reply.tabIndex = 0;
       reply.onkeydown = (event) => steer(event, turn, reply);
@@ -143,13 +154,13 @@ export function buildWrite(page) {
   function list(turn) {
     const given = turn.message.length;
     const rows = turn.names.map((name) =>
-      make("li", {}, make("span", { className: "given" }, name.slice(0, given)), make("span", { className: "own" }, name.slice(given))));
-    return make("ol", { className: "reply" }, ...rows);
+      make("li", {}, span("given", name.slice(0, given)), span("own", name.slice(given))));
+    return make("ol", "reply", ...rows);
   }
 
   // ---- one letter -----------------------------------------------------------------------------
 
-  let pointed = -1;
+  let looks = 0;
 
   /** Arrows move from letter to letter of a reply. @param {KeyboardEvent} event @param {Turn} turn @param {HTMLElement} reply */
   function steer(event, turn, reply) {
@@ -158,12 +169,13 @@ export function buildWrite(page) {
     if (event.key === "Escape") find("place").hidden = true;
     if (step === undefined || !cells.length) return;
     event.preventDefault();
-    void explain(turn, Math.min(cells.length - 1, Math.max(0, pointed + step)));
+    void explain(turn, Math.min(cells.length - 1, Math.max(0, turn.pointed + step)));
   }
 
   /** What could have stood at a place, and what another temperature makes of it. @param {Turn} turn @param {number} index */
   async function explain(turn, index) {
-    pointed = index;
+    const look = ++looks;
+    turn.pointed = index;
     const letters = [...turn.text];
     turn.root.querySelectorAll(".cell").forEach((cell, i) => cell.classList.toggle("chosen", i === index));
     const asked = { name: turn.speaker.facts.name, said: turn.said, text: turn.message + letters.slice(0, index).join("") };
@@ -171,13 +183,16 @@ export function buildWrite(page) {
     try {
       /** @type {number[]} */
       const likely = await ask("predict", asked);
-      if (pointed !== index) return;
-      find("where").replaceChildren(`…${asked.text.slice(-24).replaceAll("\n", "↵")}`, make("b", {}, face(letters[index]).glyph));
+      if (look !== looks) return;
+      refill("where", `…${asked.text.slice(-24).replaceAll("\n", "↵")}`, make("b", {}, face(letters[index]).glyph));
       const dial = find("what-if");
       const options = () => {
         const temperature = Number(dial.value);
-        find("what-if-at").textContent = say("chat.temperature", { value: number(temperature, 2) });
-        find("place-options").replaceChildren(bars(likeliest(turn.speaker.facts.symbols, warm(likely, temperature), LIKELIEST)));
+        put("what-if-at", say("chat.temperature", { value: number(temperature, 2) }));
+        const best = likeliest(turn.speaker.facts.symbols, warm(likely, temperature), LIKELIEST);
+        refill("place-options", bars(best));
+        const told = best.map(([character, share]) => `${face(character).spoken} ${percent(share)}`).join(", ");
+        announce(`${face(letters[index]).spoken}. ${say("inside.expected.spoken", { options: told })}`);
       };
       if (place.hidden) dial.value = 1;
       dial.oninput = options;
@@ -191,11 +206,11 @@ export function buildWrite(page) {
   // ---- around it ------------------------------------------------------------------------------
 
   /** @param {Turn} turn */
-  const plain = (turn) => (turn.speaker.facts.kind === "text" ? turn.message + turn.text : turn.names.join("\n"));
+  const plain = (turn) => (isText(turn) ? turn.message + turn.text : turn.names.join("\n"));
 
   /** A link that writes this reply again. @param {Turn} turn */
   function linkOf({ speaker: { facts }, said: before, message: typed, settings }) {
-    const { temperature = 0, seed = 0, maxChars = 0, count = 1, balance } = settings;
+    const { temperature, seed, maxChars, count, balance } = settings;
     const prefix = [...before, ...typed].length <= 500 ? before + typed : typed;
     const keys = { model: facts.name, prefix, temperature, seed, max_chars: maxChars };
     return linkTo("write", { ...keys, ...(facts.kind === "names" ? { count } : {}), ...(balance ? { balance } : {}) });
@@ -204,17 +219,19 @@ export function buildWrite(page) {
   function furnish() {
     if (!speaker) return;
     const { kind } = speaker.facts;
-    log.ariaLabel = say("chat.label");
-    if (!turns.length) log.replaceChildren(make("p", { className: "empty" }, make("span", {}, say(`chat.empty.${kind}`))));
+    if (!turns.length) log.replaceChildren(make("p", "empty", make("span", {}, say(`chat.empty.${kind}`))));
     else log.querySelector(".empty")?.remove();
     const count = [...said()].length;
-    find("memory").textContent = kind === "names" ? "" : count ? say("chat.memory", { count: number(count) }) : say("chat.memory.none");
-    find("forget").textContent = say(kind === "names" ? "clear" : "forget");
+    put("memory", kind === "names" ? "" : count ? say("chat.memory", { count: number(count) }) : say("chat.memory.none"));
+    put("forget", say(kind === "names" ? "clear" : "forget"));
     find("forget").disabled = !turns.length;
     message.placeholder = say(`message.${kind}`);
-    const { beginnings } = speaker.told;
-    find("beginnings").ariaLabel = say("beginnings");
-    find("beginnings").replaceChildren(...beginnings.map((text) => {
+  }
+
+  /** Beginnings to try: made when another speaks, not while one has the focus. */
+  function greet() {
+    const { told, facts: { kind } } = /** @type {Speaker} */ (speaker);
+    refill("beginnings", ...told.beginnings.map((text) => {
       const empty = say(kind === "text" ? "beginning.empty.text" : "beginning.empty");
       return button(text.trim() || empty, () => void write(text), text ? "" : "empty");
     }));
@@ -229,10 +246,10 @@ export function buildWrite(page) {
     event.preventDefault();
     void write(message.value);
   };
-  const halt = () => writing !== null && cancel(writing);
+  const halt = () => writing?.();
   find("place-close").onclick = () => (find("place").hidden = true);
   find("stop").onclick = halt;
-  document.addEventListener("keydown", (event) => event.key === "Escape" && halt());
+  document.onkeydown = (event) => void (event.key === "Escape" && halt()); // false would undo the key
   find("forget").onclick = () => {
     halt();
     turns.splice(0).forEach((turn) => turn.root.remove());
@@ -240,14 +257,16 @@ export function buildWrite(page) {
     furnish();
     message.focus();
   };
-  window.addEventListener("spoken", () => {
+  whenSpoken(() => {
     turns.forEach(draw);
+    if (speaker) greet();
     furnish();
   });
 
   return {
     choose(chosen) {
       speaker = chosen;
+      greet();
       furnish();
     },
     follow(asked) {

@@ -21,11 +21,20 @@ WEB: Words = {
         "es": "Las flechas van de letra en letra y dicen qué más esperaba el modelo.",
         "en": "The arrows go from letter to letter and tell what else the model expected.",
     },
+    "web.tabs": {"es": "Pantallas", "en": "Screens"},
     "web.close": {"es": "Cerrar", "en": "Close"},
     "web.own": {"es": "Abrir un modelo tuyo (.zip)", "en": "Open a model of yours (.zip)"},
     "web.own.help": {
         "es": "Suéltalo en cualquier parte de la página. Se comprueba y se queda en tu navegador.",
         "en": "Drop it anywhere on the page. It is checked, and stays in your browser.",
+    },
+    "bundle.apart": {
+        "es": "Este marco no deja comprobar aparte un modelo ajeno. Abre la página en su pestaña.",
+        "en": "This frame has no place apart for a model of yours. Open the page in its own tab.",
+    },
+    "bundle.slow": {
+        "es": "Ese modelo no responde y se ha cerrado. Ábrelo otra vez o elige otro.",
+        "en": "That model does not answer and was closed. Open it again or choose another.",
     },
     # What is wrong with a bundle of the visitor's own.
     "bundle.zip": {
