@@ -12,8 +12,13 @@ import pytest
 
 from charmodels.runtime import load_bundle
 from demo.shelf import SHIPPED
+from demo.words import WORDS
 from tests.browser import CONTRAST, complaints, open_browser
+from tests.hostile import HOSTILE
 from tests.staging import hosted, staged
+from tests.test_accessibility import VIOLATIONS, axe, unreached
+
+__all__ = ["axe"]  # a fixture
 
 READY = "html.ready"
 WRITTEN = ".turn:last-child:not(.live) .again"
@@ -302,6 +307,152 @@ def test_a_bundle_of_ones_own_is_opened_and_a_broken_one_refused(
         tab.wait_for_selector(WRITTEN)
         expected = load_bundle(names_bundle).generate(10, prefix="ma", seed=5)
         assert tab.locator(".turn li").all_text_contents() == expected
-        assert not [url for url in asked if not url.endswith((".js", "limits.json"))], (
-            "something was sent or asked"
+        files = (".js", "limits.json", "lib/ort.mjs", "lib/ort.wasm.gz")
+        assert not [url for url in asked if not url.endswith(files)], "something was sent or asked"
+
+
+def test_a_bundle_that_never_answers_is_ended_and_the_others_write_on(
+    chromium: Any, address: str, tmp_path: Path
+) -> None:
+    endless = HOSTILE["endless products"](tmp_path / "endless")
+    packed = shutil.make_archive(str(tmp_path / "endless"), "zip", endless)
+    with opened(chromium, address, "index.html") as tab:
+        tab.wait_for_selector(READY)
+        tab.clock.install()
+        with tab.expect_event("worker"):
+            tab.set_input_files("#own", packed)
+        tab.fill("#seed", "5")
+        tab.fill("#message", "San ")
+        tab.press("#message", "Enter")
+        tab.wait_for_selector(WRITTEN)
+        expected = load_bundle(SHIPPED / "municipios", trusted=True).generate(
+            10, prefix="San ", seed=5
         )
+        assert tab.locator(".turn li").all_text_contents() == expected
+        ended: list[Any] = []
+        tab.workers[1].on("close", lambda worker: ended.append(worker))
+        tab.clock.fast_forward(31_000)
+        tab.wait_for_selector("#refused:not([hidden])")
+        assert tab.text_content("#refused") == WORDS["bundle.slow"]["es"]
+        for _ in range(100):
+            if not ended:
+                tab.evaluate("() => new Promise(requestAnimationFrame)")
+        assert ended
+        assert tab.input_value("#models input:checked") == "municipios"
+
+
+def test_a_frame_without_workers_opens_no_bundle_of_ones_own(
+    chromium: Any, address: str, names_bundle: Path, tmp_path: Path
+) -> None:
+    """Beside the page it could stop the page."""
+    packed = shutil.make_archive(str(tmp_path / "mine"), "zip", names_bundle)
+    with opened(chromium, address, "index.html", script=REFUSING) as tab:
+        tab.wait_for_selector(READY)
+        tab.set_input_files("#own", packed)
+        tab.wait_for_selector("#refused:not([hidden])")
+        assert tab.text_content("#refused") == WORDS["bundle.apart"]["es"]
+
+
+FOCUSED = "selector => document.activeElement.matches(selector)"
+
+
+def test_the_focus_stays_where_the_keys_are(chromium: Any, address: str) -> None:
+    with opened(chromium, address, "index.html") as tab:
+        tab.wait_for_selector(READY)
+        for count in (2, 3):
+            tab.locator("#models input:checked").focus()
+            tab.keyboard.press("ArrowDown")
+            tab.wait_for_selector("#loading:empty", state="attached")
+            assert tab.evaluate(FOCUSED, f"#models label:nth-child({count}) input:checked")
+        tab.fill("#message", "Al")
+        tab.fill("#temperature", "1.3")
+        tab.locator("#skip").focus()
+        tab.keyboard.press("Enter")
+        assert tab.evaluate(FOCUSED, "#message")
+        assert tab.input_value("#message") == "Al"
+        assert tab.input_value("#temperature") == "1.3"
+        tab.locator("#beginnings button").nth(1).press("Enter")
+        tab.wait_for_selector(WRITTEN)
+        assert tab.evaluate(FOCUSED, "#beginnings button:nth-child(2)")
+        tab.click("#tab-names")
+        tab.click("#names-wish .main")
+        tab.wait_for_selector("#names .badge")
+        tab.wait_for_selector("#names[aria-busy=false]")
+        tab.locator("#names-list .name").nth(2).press("Enter")
+        tab.wait_for_selector("#kept .name")
+        assert tab.evaluate(FOCUSED, "#names-list li:nth-child(3) .name[aria-pressed=true]")
+        tab.click("#tab-inside")
+        tab.wait_for_selector("#inside .parts button")
+        length = len(tab.input_value("#inside-text"))
+        tab.locator("#inside .parts button").first.press("Enter")
+        tab.wait_for_function(
+            "length => document.querySelector('#inside-text').value.length > length"
+            " && document.activeElement.matches('.parts button')",
+            arg=length,
+        )
+
+
+def test_a_wish_that_fails_says_so_where_it_was_made(chromium: Any, address: str) -> None:
+    known = {"model": "municipios", "pattern": "Tlaxcala", "novel": 1, "seed": 1}
+    path = f"index.html#names?{urlencode(known)}"
+    with opened(chromium, address, path, viewport=PHONE) as tab:
+        none = WORDS["names.none"]["es"]
+        tab.wait_for_selector(f"#names-list .empty:has-text({none!r})")
+        assert tab.text_content("#spoken") == none
+        tab.uncheck("#names-novel")
+        tab.click("#names-wish .main")
+        tab.wait_for_selector("#names-list .name")
+        tab.fill("#names-shortest", "20")
+        tab.click("#names-wish .main")
+        tab.wait_for_selector("#names-shortest[aria-invalid=true]")
+        assert tab.get_attribute("#names-starts", "aria-invalid") == "false"
+        assert tab.locator("#names-list .name").count() == 0
+        box = tab.locator("#refused").bounding_box()
+        assert 0 <= box["y"] < PHONE["height"]
+        assert tab.text_content("#refused") == WORDS["refusal.impossible"]["es"]
+
+
+def test_a_least_length_alone_asks_what_the_served_page_asks(chromium: Any, address: str) -> None:
+    wish = {"model": "us_names", "shortest": 20, "temperature": 0.8, "seed": 3}
+    with opened(chromium, address, f"index.html#names?{urlencode(wish)}") as tab:
+        tab.wait_for_selector("#names-list .name")
+        tab.wait_for_selector("#names[aria-busy=false]")
+        expected = load_bundle(SHIPPED / "us_names", trusted=True).generate(
+            10, length=(20, 100), max_chars=100, temperature=0.8, seed=3
+        )
+        assert tab.locator("#names-list .name").all_text_contents() == expected
+
+
+def test_a_link_to_a_model_that_is_not_here_says_so(chromium: Any, address: str) -> None:
+    with opened(chromium, address, link("own-000000000000", prefix="a", seed=1)) as tab:
+        tab.wait_for_selector("#refused:not([hidden])")
+        assert tab.text_content("#refused") == WORDS["names.stranger"]["es"]
+        assert tab.locator(".turn").count() == 0
+
+
+@pytest.mark.parametrize(
+    ("language", "viewport", "scheme"), [("es", DESKTOP, "light"), ("en", PHONE, "dark")]
+)
+def test_everybody_can_use_every_screen(
+    language: str, viewport: Any, scheme: str, chromium: Any, address: str, axe: str
+) -> None:
+    """axe-core's rules, and the tab key comes to every control in order."""
+    look = {"locale": language, "viewport": viewport, "color_scheme": scheme}
+    with opened(chromium, address, link("biblia", prefix="Y ", seed=1), **look) as tab:
+        tab.wait_for_selector(WRITTEN)
+        tab.locator("p.reply").press("ArrowRight")
+        tab.wait_for_selector("#place .options")
+        said = tab.text_content("#spoken")
+        assert said.startswith(f"{tab.locator('.cell').first.text_content()}. ")
+        assert "%" in said
+        tab.evaluate(axe)
+        found = [("write", *tab.evaluate(VIOLATIONS), *unreached(tab))]
+        tab.click("#tab-inside")
+        tab.wait_for_selector("#inside .letter")
+        found += [("inside", *tab.evaluate(VIOLATIONS), *unreached(tab))]
+        tab.click("#tab-names")
+        tab.wait_for_selector("#loading:empty", state="attached")
+        tab.click("#names-wish .main")
+        tab.wait_for_selector("#names-list .badge")
+        found += [("names", *tab.evaluate(VIOLATIONS), *unreached(tab))]
+        assert [each for each in found if len(each) > 1] == []

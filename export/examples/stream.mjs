@@ -16,12 +16,12 @@ export const openBundle = async (folder) => { // nothing is checked: open what y
   const step = async (id, state) => { // logits of the next id, and the memory for the next step
     const token = new ort.Tensor("int64", BigInt64Array.of(BigInt(id)), [1]);
     const after = await session.run({ token, ...state });
-    const names = Object.keys(state);
-    return [after.logits.data, Object.fromEntries(names.map((name) => [name, after[`next_${name}`]]))];
+    return [after.logits.data, Object.fromEntries(Object.keys(state).map((name) => [name, after[`next_${name}`]]))];
   };
   const stream = async function* (beginning, temperature, maxChars) { // 0 takes the likeliest
     let [logits, state] = [null, zero];
     let unread = [0, ...[...beginning].map((c) => facts.vocabulary.indexOf(c))]; // 0 starts a text
+    if (unread.includes(-1)) throw new RangeError(`${beginning}: the model knows ${facts.vocabulary.join("")}`);
     for (let written = 0; written < maxChars; written++) {
       for (const id of unread) [logits, state] = await step(id, state);
       if (facts.kind === "text" || (beginning === "" && written === 0)) logits[0] = -Infinity; // only names end
