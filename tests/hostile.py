@@ -15,6 +15,7 @@ import sys
 import time
 import zipfile
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,14 @@ import onnx
 import psutil
 from onnx import TensorProto, helper, numpy_helper
 
-from charmodels.runtime.bundle import MAX_JSON_BYTES, METADATA_KEY, STEP, read_bundle, write_bundle
+from charmodels.runtime.bundle import (
+    MAX_GOLDEN,
+    MAX_JSON_BYTES,
+    METADATA_KEY,
+    STEP,
+    read_bundle,
+    write_bundle,
+)
 from tests.tiny import write_tiny
 
 SECONDS, MEGABYTES = 1.0, 200.0
@@ -216,6 +224,78 @@ def _number_for_a_text(data: bytes) -> bytes:
     return _with_node(data, b"\x08\x03" + _field(6, shown) + hidden)
 
 
+def _empty_nodes(_: bytes) -> bytes:
+    """Two bytes each, and a message of hundreds once it is parsed."""
+    return _field(7, _field(1, b"") * (31 * 2**20))
+
+
+def _small_integers(_: bytes) -> bytes:
+    """A tensor's list of them: a byte each, and eight once it is parsed."""
+    return _field(7, _field(5, _field(7, bytes(62 * 2**20))))
+
+
+def _nan_at_the_end(graph: onnx.ModelProto) -> None:
+    """As many weights as a file may have, all of which must be read."""
+    values = np.zeros(15 * 2**20, np.float32)
+    values[-1] = np.nan
+    _add(graph, more=values)
+
+
+def _segment(graph: onnx.ModelProto) -> None:
+    graph.graph.initializer[0].segment.end = 1
+
+
+def _other_list(graph: onnx.ModelProto) -> None:
+    graph.graph.initializer.append(
+        TensorProto(name="four", data_type=TensorProto.FLOAT, dims=[4], int64_data=[1, 2, 3, 4])
+    )
+
+
+def _much_work(graph: onnx.ModelProto) -> None:
+    """Thirty products of a matrix that no cache holds, at every character."""
+    _add(graph, node("MatMul", ["h_0", "wide"], ["x_0"]), wide=np.ones((16, 2048), np.float32))
+    names = [f"x_{number}" for number in range(31)]
+    for before, after in pairwise(names):
+        _add(graph, node("MatMul", [before, "large"], [after]))
+    _add(graph, node("MatMul", [names[-1], "narrow"], ["more"]))
+    graph.graph.node[-33].output[0] = "less"
+    _add(graph, node("Add", ["less", "more"], ["logits"]))
+    _add(graph, large=np.ones((2048, 2048), np.float32), narrow=np.ones((2048, 31), np.float32))
+
+
+def _many_tokens(make: Callable[[Path], Path]) -> Callable[[Path], Path]:
+    """The same with as many golden tokens as a bundle may have."""
+
+    def made(folder: Path) -> Path:
+        bundle = read_bundle(make(folder))
+        assert bundle.golden is not None
+        golden = replace(bundle.golden, tokens=(1,) * MAX_GOLDEN)
+        graph = (folder / STEP).read_bytes()
+        write_bundle(folder, replace(bundle, golden=golden), {STEP: graph}, 18)
+        return folder
+
+    return made
+
+
+def _unproven(make: Callable[[Path], Path]) -> Callable[[Path], Path]:
+    """The same without golden vectors, which would have given it away."""
+
+    def made(folder: Path) -> Path:
+        bundle = read_bundle(make(folder))
+        graph = (folder / STEP).read_bytes()
+        write_bundle(folder, replace(bundle, golden=None), {STEP: graph}, 18)
+        return folder
+
+    return made
+
+
+def _nested(facts: dict[str, Any]) -> None:
+    inner: dict[str, Any] = {}
+    for _ in range(500):
+        inner = {"a": inner}
+    facts["metrics"]["deep"] = inner
+
+
 def _lone(spoil: Callable[[onnx.ModelProto], None]) -> Callable[[Path], Path]:
     return lambda folder: _graph(spoil)(folder) / STEP
 
@@ -232,6 +312,14 @@ def _link(archive: zipfile.ZipFile, _: Path) -> None:
 
 def _bomb(archive: zipfile.ZipFile, _: Path) -> None:
     archive.writestr("extra.onnx", bytes(256 * 2**20))
+
+
+def _many_graphs(archive: zipfile.ZipFile, _: Path) -> None:
+    """Nothing swells, and yet it would take seconds to unpack and to hash them."""
+    archive.compresslevel = 1
+    noise = np.random.default_rng(0).integers(0, 2, 2**20, np.uint8).tobytes()
+    for number in range(5):
+        archive.writestr(f"more{number}.onnx", noise * 60)
 
 
 def _crowd(archive: zipfile.ZipFile, _: Path) -> None:
@@ -262,6 +350,14 @@ HOSTILE: dict[str, Callable[[Path], Path]] = {
     "truncated protobuf": _bytes(lambda data: data[: len(data) // 2]),
     "64 MB of zeros": _bytes(lambda data: bytes(64 * 2**20)),
     "facts of 50 MB in a graph": _lone(_facts_of_fifty_megabytes),
+    "64 MB of empty nodes": _bytes(_empty_nodes),
+    "64 MB of one-byte integers": _bytes(_small_integers),
+    "60 MB of weights, the last nan": _graph(_nan_at_the_end),
+    "a tensor in segments": _graph(_segment),
+    "numbers in another type's list": _graph(_other_list),
+    "256 golden tokens of much work": _many_tokens(_graph(_much_work)),
+    "swapped states, nothing golden": _unproven(_graph(_swapped_states)),
+    "figures nested 500 deep": _json(_nested),
     "vocabulary too short": _json(lambda facts: facts["vocabulary"].remove("z")),
     "vocabulary too long": _json(lambda facts: facts["vocabulary"].append("Ω")),
     "huge JSON": _json(lambda facts: json.dumps(facts) + " " * MAX_JSON_BYTES),
@@ -270,6 +366,7 @@ HOSTILE: dict[str, Callable[[Path], Path]] = {
     "zip: a path out of it": _zip(_traversal),
     "zip: a link": _zip(_link),
     "zip: a bomb": _zip(_bomb),
+    "zip: 300 MB of graphs": _zip(_many_graphs),
     "zip: 20,000 files": _zip(_crowd),
     "zip: two bundles": _zip(_two_bundles),
 }

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from charmodels.runtime import BundleError, load_bundle
 from charmodels.runtime.bundle import (
     FORMAT,
+    MAX_DEPTH,
     MAX_JSON_BYTES,
     STEP,
     Golden,
@@ -23,6 +24,7 @@ from charmodels.runtime.bundle import (
     write_bundle,
 )
 from charmodels.runtime.sampling import Sampling
+from export.sheet import describe_bundle, sheet
 from tests.tiny import tiny_bundle, write_tiny
 
 
@@ -98,6 +100,23 @@ def test_unknown_keys_are_ignored(folder):
 def test_figures_and_provenance_may_hold_anything(folder):
     rewrite(folder, lambda f: f["metrics"].update(odd=[float("nan"), 10**400, {"a": None}]))
     assert load_bundle(folder).bundle.metrics["odd"][1] == 10**400
+
+
+def nested(depth):
+    return {"a": nested(depth - 1)} if depth else {}
+
+
+def test_facts_may_be_nested_as_deep_as_said_and_no_deeper(folder):
+    rewrite(folder, lambda f: f["metrics"].update(deep=nested(MAX_DEPTH - 3)))
+    list(sheet(describe_bundle(folder)))
+    rewrite(folder, lambda f: f["metrics"].update(deep=nested(MAX_DEPTH - 2)))
+    assert f"nested more than {MAX_DEPTH} deep" in refusal(folder)
+
+
+def test_a_folder_without_golden_logits_opens_only_if_trusted(folder):
+    rewrite(folder, lambda f: f.pop("golden"))
+    assert "holds no usable golden vectors; export the run again" in refusal(folder)
+    assert load_bundle(folder, trusted=True).generate(1)
 
 
 # --- a lone graph ---

@@ -13,12 +13,14 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 
-from charmodels.runtime import load_bundle
+from charmodels.runtime import BundleError, load_bundle
+from charmodels.runtime.sources import bundle_files
 from tests.tiny import write_tiny
 
 COMMITS = {"main": "a" * 40, "v1": "b" * 40}
@@ -187,6 +189,32 @@ def test_what_is_too_large_is_not_fetched(hub: Hub, tmp_path: Path) -> None:
     message = said(hub, tmp_path / "cache", "hf://someone/names")
     assert "step.onnx has 1,099,511,627,776 bytes" in message
     assert hub.fetched == []
+
+
+@pytest.mark.parametrize(
+    ("files", "reason"),
+    [
+        ({"bundle.json": 10, "step.onnx": 501}, "step.onnx has 501 bytes; expected 500"),
+        ({"bundle.json": 10, "step.onnx": 300, "more.onnx": 300}, "610 bytes; expected at most"),
+        ({"step.onnx": 10}, "no bundle.json in it"),
+    ],
+    ids=["larger", "more", "gone"],
+)
+def test_what_came_is_looked_at_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, files: dict[str, int], reason: str
+) -> None:
+    """The branch moved after its sizes were asked for."""
+    for name, size in files.items():
+        (tmp_path / name).write_bytes(bytes(size))
+    listed = [SimpleNamespace(rfilename=n, size=10) for n in ("bundle.json", "step.onnx")]
+    about = SimpleNamespace(siblings=listed)
+    monkeypatch.setattr("huggingface_hub.HfApi.model_info", lambda *_, **__: about)
+    monkeypatch.setattr("huggingface_hub.snapshot_download", lambda *_, **__: str(tmp_path))
+    with (
+        pytest.raises(BundleError, match=reason),
+        bundle_files("hf://someone/names", limit=500),
+    ):
+        pass
 
 
 def test_nobody_answers_and_nothing_is_kept(hub: Hub, tmp_path: Path) -> None:

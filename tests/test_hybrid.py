@@ -30,6 +30,7 @@ from export.hybrid_graph import build_hybrid_graph
 from export.parity import prove, written_tokens
 from export.step_graph import OPSET, build_step_graph
 from tests.test_ngram_graph import learn
+from tests.tiny import write_golden
 
 ORDER = 4
 WEIGHTS = np.array([[0.9, 0.2], [0.8, 0.3], [0.5, 0.5], [0.3, 0.8]])
@@ -61,7 +62,7 @@ def ship(folder: Path, mixed: Hybrid, model: CharModel, bundle: Bundle) -> Model
     out = folder / "bundle"
     out.mkdir()
     write_bundle(out, bundle, {STEP: graph.SerializeToString()}, OPSET)
-    return load_bundle(out)
+    return load_bundle(write_golden(out))
 
 
 class Balanced:

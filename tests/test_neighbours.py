@@ -25,7 +25,7 @@ from export.writer import export_run
 from tests.browser import missing
 from tests.engines import ROOT
 from tests.test_parity import quiet, write_run_folder
-from tests.tiny import lstm_graph, tiny_bundle
+from tests.tiny import lstm_graph, tiny_bundle, write_golden
 
 SHIPPED = ROOT / "demo" / "bundles"
 
@@ -146,6 +146,7 @@ def test_every_line_of_the_tokens_is_a_word_and_its_id(tmp_path: Path) -> None:
     bundle = replace(tiny_bundle(), vocabulary=Vocabulary(symbols))
     (tmp_path / "b").mkdir()
     write_bundle(tmp_path / "b", bundle, {STEP: lstm_graph(bundle).SerializeToString()}, 18)
+    write_golden(tmp_path / "b")
     assert write("icefall", tmp_path / "b", tmp_path / "lm") == 0
     lines = (tmp_path / "lm" / "tokens.txt").read_text(encoding="utf-8").splitlines()
     assert [line.split()[1:] for line in lines] == [[str(i)] for i in range(len(symbols))]

@@ -22,6 +22,7 @@ from export.ngram_graph import build_ngram_graph
 from export.parity import prove
 from export.step_graph import OPSET
 from tests.runs import write_names, write_text
+from tests.tiny import write_golden
 
 ORDERS = range(MIN_ORDER, MAX_ORDER + 1)
 
@@ -50,7 +51,7 @@ def write_ngram(folder: Path, kind: Kind, order: int, automaton: Automaton | Non
     out = folder / "bundle"
     out.mkdir()
     write_bundle(out, bundle, {STEP: graph.SerializeToString()}, OPSET)
-    return out
+    return write_golden(out)
 
 
 def assert_same(a: Ngram, b: Automaton, tokens: list[int]) -> None:

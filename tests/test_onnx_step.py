@@ -13,6 +13,7 @@ from charmodels.runtime.generation import PureWalker, walk
 from charmodels.runtime.onnx_step import OnnxStep, OnnxWalker, open_session
 from charmodels.runtime.sampling import Sampling
 from charmodels.runtime.vocabulary import Vocabulary
+from tests.tiny import write_golden
 
 
 @pytest.fixture(scope="module")
@@ -204,7 +205,7 @@ def integer_model(tmp_path_factory):
         max_chars=20,
     )
     write_bundle(folder, bundle, {STEP: last_characters_graph(bundle).SerializeToString()}, 18)
-    return load_bundle(folder)
+    return load_bundle(write_golden(folder))
 
 
 def test_a_state_may_hold_integers(integer_model):

@@ -15,7 +15,7 @@ from export.generate_graph import build_generate_graph
 from export.ngram_graph import FLOAT, INT64, Nodes, batch_of, finish_graph
 from export.sample_graph import DOUBLE, SETTINGS, build_sample_graph, write_choice
 from export.written import prove_written, write_by_generate, write_by_sample
-from tests.tiny import lstm_graph, tiny_bundle
+from tests.tiny import lstm_graph, tiny_bundle, write_golden
 
 VOCAB, ROWS = 31, 2_000
 
@@ -30,7 +30,7 @@ def write(folder: Path, kind: Kind) -> Model:
     }
     files = {name: graph.SerializeToString() for name, graph in graphs.items()}
     write_bundle(folder, bundle, files, 18)
-    return load_bundle(folder)
+    return load_bundle(write_golden(folder))
 
 
 @pytest.mark.parametrize("kind", ["names", "text"])
@@ -144,6 +144,7 @@ def test_the_runtime_never_opens_them(tmp_path: Path, monkeypatch: pytest.Monkey
     graph.graph.initializer.append(numpy_helper.from_array(np.array(True), "yes"))
     files = {STEP: (tmp_path / STEP).read_bytes(), GENERATE: graph.SerializeToString()}
     write_bundle(tmp_path, tiny_bundle(), files, 18)
+    write_golden(tmp_path)
     opened: list[str] = []
 
     def noted(path: Path) -> object:

@@ -1,9 +1,11 @@
 """Smaller step graphs: near fp32 by measure, refused where they are not, and safe to load."""
 
 import json
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -16,13 +18,14 @@ import charmodels.__main__
 import export.__main__
 from charmodels.runtime import BundleError, load_bundle
 from charmodels.runtime.bundle import STEP, Golden, read_bundle, variant_file, write_bundle
-from charmodels.runtime.generation import Array, State
+from charmodels.runtime.generation import Array, State, walk
+from charmodels.runtime.model import Model
 from charmodels.runtime.onnx_step import OnnxStep, open_session
 from charmodels.runtime.sampling import Ids, Logits, log_softmax
 from charmodels.training.checkpoint import read_run
 from charmodels.training.train import reopen_corpus
 from demo.shelf import open_shelf
-from export.check import check_bundle
+from export.check import _measure, check_bundle
 from export.neighbours.hub import hub_card
 from export.variants import VARIANTS, make
 from export.variants.half import with_half_weights
@@ -482,6 +485,55 @@ def test_where_nothing_is_held_out_the_model_s_own_writing_is_read(
     assert sum(piece.targets.size for piece in text.pieces) >= ENOUGH
 
 
+@pytest.mark.parametrize("variant", ["fp16", "int8", "int4"])
+def test_a_variant_is_held_to_itself_however_far_from_fp32_it_may_be(
+    shipped: tuple[Path, list[str]], monkeypatch: pytest.MonkeyPatch, variant: str
+) -> None:
+    model = load_bundle(shipped[0], variant=variant)
+    judged = {variant: replace(model.bundle.variants[variant], golden_tolerance=0.9)}
+    loose = Model(model.step, replace(model.bundle, variants=judged))
+    _measure(loose, variant, "")
+
+    class Off:
+        """A walker that strays a little."""
+
+        def __init__(self, *given: Any) -> None:
+            self.walker = walk(*given)
+
+        def advance(self, ids: Any) -> Any:
+            return self.walker.advance(ids) + np.float32(0.05)
+
+    monkeypatch.setattr("export.check.walk", Off)
+    with pytest.raises(BundleError, match="carried states go wrong"):
+        _measure(loose, variant, "")
+
+
+@pytest.mark.parametrize("tolerance", [1.01, 1e30, -1e-9])
+def test_a_tolerance_that_proves_nothing_is_refused(
+    shipped: tuple[Path, list[str]], tmp_path: Path, tolerance: float
+) -> None:
+    folder = Path(shutil.copytree(shipped[0], tmp_path / "bundle"))
+    facts = json.loads((folder / "bundle.json").read_text(encoding="utf-8"))
+    facts["variants"]["int8"]["golden_tolerance"] = tolerance
+    (folder / "bundle.json").write_text(json.dumps(facts), encoding="utf-8")
+    assert load_bundle(folder, variant="fp16")
+    with pytest.raises(BundleError, match=r"int8 has golden_tolerance .* expected at most 1"):
+        load_bundle(folder, variant="int8")
+
+
+def test_a_bundle_of_our_own_may_be_larger_than_a_strangers(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in ("export.writer", "charmodels.runtime.verify"):
+        monkeypatch.setattr(f"{module}.MAX_BYTES", 5_000)
+    said: list[str] = []
+    out = export_run(run, tmp_path / "large", weights=False, report=said.append)
+    assert "larger than 5,000 bytes: opens by load_bundle(..., trusted=True) only" in said
+    with pytest.raises(BundleError, match=r"larger than 5,000 bytes.*trusted=True"):
+        load_bundle(out)
+    assert load_bundle(out, trusted=True).generate(1, max_chars=5)
+
+
 # --- a stranger's int4 ---
 
 
@@ -499,7 +551,8 @@ def load(graph: onnx.ModelProto, folder: Path, name: str = "step.int4.onnx") -> 
 
 def test_int4_passes_the_structural_check_and_only_as_int4(tmp_path: Path) -> None:
     assert "MatMulNBits" in {node.op_type for node in packed_step().graph.node}
-    load(packed_step(), tmp_path)
+    with pytest.raises(BundleError, match="no figures of variant int4"):  # the next thing wanted
+        load(packed_step(), tmp_path)
     with pytest.raises(BundleError, match="operator sets"):
         load(packed_step(), tmp_path, "step.int8.onnx")
     (tmp_path / "alone.onnx").write_bytes(packed_step().SerializeToString())

@@ -15,7 +15,7 @@ from onnx import TensorProto, helper, numpy_helper
 from charmodels.runtime import BundleError, load_bundle
 from charmodels.runtime.bundle import STEP, StateSpec, write_bundle
 from charmodels.runtime.verify import MAX_NODES
-from tests.tiny import lstm_graph, tiny_bundle
+from tests.tiny import lstm_graph, tiny_bundle, write_golden
 
 node = helper.make_node
 
@@ -31,6 +31,12 @@ def load(graph, folder, bundle=None):
     data = graph if isinstance(graph, bytes) else graph.SerializeToString()
     write_bundle(folder, bundle, {STEP: data}, 18)
     return load_bundle(folder)
+
+
+def load_proven(graph, folder, bundle=None):
+    """The same with the golden logits that the graph gives."""
+    write_bundle(folder, bundle or tiny_bundle(), {STEP: graph.SerializeToString()}, 18)
+    return load_bundle(write_golden(folder))
 
 
 def refusal(graph, folder, monkeypatch, bundle=None):
@@ -63,7 +69,7 @@ def add(graph, *nodes, **weights):
 
 
 def test_a_step_passes_and_writes(graph, tmp_path):
-    assert load(graph, tmp_path).generate(2)
+    assert load_proven(graph, tmp_path).generate(2)
 
 
 def test_a_state_may_be_a_matrix_and_weights_may_be_small_integers(graph, tmp_path):
@@ -90,12 +96,12 @@ def test_a_state_may_be_a_matrix_and_weights_may_be_small_integers(graph, tmp_pa
         scale=np.float32(0.1),
         half=np.ones((16, 16), np.float16),
     )
-    assert load(graph, tmp_path, bundle).generate(1)
+    assert load_proven(graph, tmp_path, bundle).generate(1)
 
 
 def test_integers_may_be_divided_by_a_positive_constant(graph, tmp_path):
     add(graph, node("Mod", ["token", "seven"], ["rest"]), seven=np.array(7))
-    assert load(graph, tmp_path).generate(1)
+    assert load_proven(graph, tmp_path).generate(1)
 
 
 # --- operators ---
@@ -221,6 +227,47 @@ def test_a_tensor_that_is_not_all_there_is_refused(
     else:
         add(graph, node("Constant", [], ["z"], value=tensor))
     assert reason in refusal(graph, tmp_path, monkeypatch)
+
+
+def in_segments():
+    tensor = numpy_helper.from_array(np.ones(3, np.float32), "x")
+    tensor.segment.end = 3
+    return tensor
+
+
+def in_lists(data_type, **lists):
+    return TensorProto(name="x", data_type=data_type, dims=[2], **lists)
+
+
+@pytest.mark.parametrize("where", ["initializer", "attribute"])
+@pytest.mark.parametrize(
+    ("tensor", "reason"),
+    [
+        (in_segments(), "is a part of another"),
+        (in_lists(TensorProto.FLOAT, int64_data=[1, 2]), "does not fill its shape"),
+        (in_lists(TensorProto.INT64, int32_data=[1, 2]), "does not fill its shape"),
+        (in_lists(TensorProto.FLOAT, float_data=[1], int32_data=[2]), "does not fill its shape"),
+        (in_lists(TensorProto.FLOAT, raw_data=bytes(8), float_data=[1]), "does not fill its shape"),
+    ],
+    ids=["segments", "int64 for float", "int32 for int64", "two lists", "twice"],
+)
+def test_numbers_in_another_place_than_their_own_are_refused(
+    graph, tmp_path, monkeypatch, where, tensor, reason
+):
+    """onnx raises plain errors over them, of several types."""
+    if where == "initializer":
+        graph.graph.initializer.append(tensor)
+    else:
+        add(graph, node("Constant", [], ["z"], value=tensor))
+    assert reason in refusal(graph, tmp_path, monkeypatch)
+
+
+def test_numbers_in_the_list_of_their_type_pass(graph, tmp_path):
+    four = helper.make_tensor("four", TensorProto.FLOAT, [4], [1.0, 2.0, 3.0, 4.0])
+    half = helper.make_tensor("half", TensorProto.FLOAT16, [2], [1.0, 2.0])
+    two = helper.make_tensor("two", TensorProto.INT64, [2], [1, 2])
+    graph.graph.initializer.extend([four, half, two])
+    assert load_proven(graph, tmp_path).generate(1)
 
 
 def test_a_sparse_tensor_is_refused(graph, tmp_path, monkeypatch):

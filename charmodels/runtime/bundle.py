@@ -57,6 +57,12 @@ MAX_JSON_BYTES = 4 * 2**20
 """A vocabulary of 65,535 characters and its golden logits need 3."""
 
 MAX_GRAPH_BYTES = 512 * 2**20
+MAX_CHECKED_BYTES = 128 * 2**20
+"""All files together of a stranger's archive or repository: none is hashed for longer."""
+
+MAX_DEPTH = 32
+"""Objects in objects of bundle.json: whoever shows them calls itself as often."""
+
 MAX_GOLDEN = 256
 """Golden tokens at most: a stranger's are fed before its model is opened."""
 
@@ -266,6 +272,8 @@ def parse_bundle(data: bytes | str, where: str) -> Bundle:
         raise BundleError(f"{where}: not valid JSON ({error}); export the run again") from error
     if not isinstance(facts, dict) or "format" not in facts:
         raise BundleError(f"{where}: no key 'format'; this is not a charmodels bundle")
+    if _is_deep(facts):
+        raise BundleError(f"{where}: facts nested more than {MAX_DEPTH} deep; not a bundle of ours")
     if facts["format"] != FORMAT or isinstance(facts["format"], bool):
         raise BundleError(
             f"{where} has format {_shown(facts['format'])}; this version reads format {FORMAT}. "
@@ -279,6 +287,15 @@ def parse_bundle(data: bytes | str, where: str) -> Bundle:
         if isinstance(error, VocabularyError | SettingError | BundleError):
             raise BundleError(f"{where}: {error}") from error
         raise BundleError(f"{where}: a value has the wrong type or range ({error})") from error
+
+
+def _is_deep(facts: dict[str, Any]) -> bool:
+    """Whether lists and objects lie in each other more than MAX_DEPTH deep."""
+    level: list[Any] = [facts]
+    for _ in range(MAX_DEPTH):
+        inner = (each.values() if isinstance(each, dict) else each for each in level)
+        level = [value for values in inner for value in values if isinstance(value, dict | list)]
+    return bool(level)
 
 
 def _from_facts(facts: dict[str, Any]) -> Bundle:

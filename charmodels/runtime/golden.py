@@ -12,18 +12,27 @@ from charmodels.runtime.onnx_step import OnnxStep
 GOLDEN_TOLERANCE = 1e-4
 """Of the scaled difference to the golden logits: room for another processor's rounding."""
 
+MAX_TOLERANCE = 1.0
+"""A variant's may be no larger: with more, the golden logits would prove nothing."""
+
 
 def golden_tolerance(bundle: Bundle, variant: str) -> float:
     """How far the logits of a variant may be from the golden ones: as far as bundle.json says.
 
     Raises:
-        BundleError: it says nothing of that variant.
+        BundleError: it says nothing of that variant, or that its logits may be any.
     """
     if variant == FP32:
         return GOLDEN_TOLERANCE
     if variant not in bundle.variants:
         raise BundleError(f"bundle.json: no figures of variant {variant}; export the run again")
-    return bundle.variants[variant].golden_tolerance
+    tolerance = bundle.variants[variant].golden_tolerance
+    if not 0.0 <= tolerance <= MAX_TOLERANCE:
+        raise BundleError(
+            f"bundle.json: variant {variant} has golden_tolerance {tolerance:.3g}; "
+            f"expected at most {MAX_TOLERANCE:g}, or it says another thing than fp32"
+        )
+    return tolerance
 
 
 def golden_difference(

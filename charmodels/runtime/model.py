@@ -12,6 +12,8 @@ from charmodels.runtime.balance import MIX, balanced
 from charmodels.runtime.bundle import (
     FP32,
     MAX_CHARS,
+    MAX_CHECKED_BYTES,
+    MAX_GRAPH_BYTES,
     METADATA_KEY,
     PREFILL,
     Bundle,
@@ -366,13 +368,14 @@ def load_bundle(path: str | Path, *, variant: str = FP32, trusted: bool = False)
     `path` is its folder, a zip archive of it, hf://user/name[@revision] on Hugging Face, or a lone
     step graph; `variant` is one of its graphs: fp32, or fp16, int8, int4 where it has them. Sizes,
     hashes, names and shapes are always checked. The graph's structure and its golden logits are
-    too, unless `trusted`: say so only for bundles of your own, it saves the import of onnx.
+    too, unless `trusted`: say so only for bundles of your own, it saves the import of onnx. A lone
+    graph has no golden logits.
 
     Raises:
         BundleError: the bundle is missing, broken, changed, too new or unsafe, or has no such
             variant.
     """
-    with bundle_files(path) as files:
+    with bundle_files(path, MAX_GRAPH_BYTES if trusted else MAX_CHECKED_BYTES) as files:
         return _load(files, variant, trusted)
 
 
@@ -395,10 +398,9 @@ def _load(path: Path, variant: str, trusted: bool) -> Model:
 
         verify_prefill(prefill, bundle)
     step = _open_step(graph, bundle, prefill)
-    if bundle.golden:
-        golden_difference(step, bundle, graph, golden_tolerance(bundle, variant))
-        if prefill:
-            prefill_difference(step, bundle, prefill)
+    golden_difference(step, bundle, graph, golden_tolerance(bundle, variant))
+    if prefill:
+        prefill_difference(step, bundle, prefill)
     return Model(step, bundle)
 
 

@@ -14,7 +14,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from charmodels.runtime.bundle import GRAPH_NAME, MAX_GRAPH_BYTES, MAX_JSON_BYTES, WEIGHTS
+from charmodels.runtime.bundle import (
+    GRAPH_NAME,
+    MAX_CHECKED_BYTES,
+    MAX_GRAPH_BYTES,
+    MAX_JSON_BYTES,
+    WEIGHTS,
+)
 from charmodels.runtime.errors import BundleError
 
 MAX_FILES = 32
@@ -33,8 +39,10 @@ _HUB = re.compile(r"hf:/{1,2}(?P<repository>[\w.-]+/[\w.-]+)(@(?P<revision>[\w./
 
 
 @contextmanager
-def bundle_files(where: str | Path) -> Iterator[Path]:
+def bundle_files(where: str | Path, limit: int = MAX_CHECKED_BYTES) -> Iterator[Path]:
     """The folder or file at `where`, a path or hf://user/name[@revision], while it is opened.
+
+    Of an archive or a repository at most `limit` bytes are taken.
 
     Raises:
         BundleError: the archive or repository holds no bundle, or what a bundle must not.
@@ -42,11 +50,11 @@ def bundle_files(where: str | Path) -> Iterator[Path]:
     said = where.as_posix() if isinstance(where, Path) else where  # on Windows, too
     if match := _HUB.fullmatch(said):
         with _aside() as folder:
-            _copy_from_hub(match["repository"], match["revision"], folder)
+            _copy_from_hub(match["repository"], match["revision"], folder, limit)
             yield folder
     elif Path(where).is_file() and Path(where).suffix.lower() == ".zip":
         with _aside() as folder:
-            _unpack(Path(where), folder)
+            _unpack(Path(where), folder, limit)
             yield folder
     elif said.startswith("hf:"):
         raise BundleError(f"{where}: expected hf://user/name or hf://user/name@revision")
@@ -65,7 +73,7 @@ def _aside() -> Iterator[Path]:
         yield Path(folder)
 
 
-def _unpack(archive: Path, folder: Path) -> None:
+def _unpack(archive: Path, folder: Path, limit: int) -> None:
     """The files of the one bundle of an archive, at its top or in one folder of any name."""
     _check_directory(archive)
     try:
@@ -83,7 +91,7 @@ def _unpack(archive: Path, folder: Path) -> None:
                 for entry in entries
                 if entry.filename.startswith(top)
             }
-            for name in _wanted(str(archive), sizes):
+            for name in _wanted(str(archive), sizes, limit):
                 with packed.open(top + name) as source, (folder / name).open("wb") as target:
                     shutil.copyfileobj(source, target)  # it gives no more bytes than it said
     except BundleError:
@@ -131,7 +139,7 @@ def _top_of(archive: Path, names: list[str]) -> str:
     return found[0].removesuffix("bundle.json")
 
 
-def _wanted(where: str, sizes: Mapping[str, int]) -> list[str]:
+def _wanted(where: str, sizes: Mapping[str, int], limit: int) -> list[str]:
     """The names of a bundle's files among all; each no larger than a bundle's may be."""
     names = [n for n in sizes if n in ("bundle.json", WEIGHTS) or re.fullmatch(GRAPH_NAME, n)]
     if "bundle.json" not in names:
@@ -139,23 +147,26 @@ def _wanted(where: str, sizes: Mapping[str, int]) -> list[str]:
     if len(names) > MAX_FILES:
         raise BundleError(f"{where}: {len(names)} files of a bundle; expected at most {MAX_FILES}")
     for name in names:
-        limit = MAX_JSON_BYTES if name == "bundle.json" else MAX_GRAPH_BYTES
-        if sizes[name] > limit:
-            raise BundleError(f"{where}: {name} has {sizes[name]:,} bytes; expected {limit:,}")
-    if (whole := sum(sizes[name] for name in names)) > MAX_GRAPH_BYTES:
-        raise BundleError(f"{where}: {whole:,} bytes; expected at most {MAX_GRAPH_BYTES:,}")
+        most = MAX_JSON_BYTES if name == "bundle.json" else limit
+        if sizes[name] > most:
+            raise BundleError(f"{where}: {name} has {sizes[name]:,} bytes; expected {most:,}")
+    if (whole := sum(sizes[name] for name in names)) > limit:
+        raise BundleError(f"{where}: {whole:,} bytes; expected at most {limit:,}")
     return names
 
 
-def _copy_from_hub(repository: str, revision: str | None, folder: Path) -> None:
-    """A repository's bundle through Hugging Face's cache; sizes are asked for before anything."""
+def _copy_from_hub(repository: str, revision: str | None, folder: Path, limit: int) -> None:
+    """A repository's bundle through Hugging Face's cache; sizes are asked for before anything.
+
+    And looked at again in what came: a branch may have moved meanwhile.
+    """
     import huggingface_hub as hub
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 
     where = f"hf://{repository}" + (f"@{revision}" if revision else "")
     try:
         about = hub.HfApi().model_info(repository, revision=revision, files_metadata=True)
-        names = _wanted(where, _sizes(where, about.siblings or []))
+        names = _wanted(where, _sizes(where, about.siblings or []), limit)
         # By the revision's name, not its hash: so the cache knows the name when offline.
         cached = Path(hub.snapshot_download(repository, revision=revision, allow_patterns=names))
     except BundleError:
@@ -168,9 +179,8 @@ def _copy_from_hub(repository: str, revision: str | None, folder: Path) -> None:
             said = f"{where}: Hugging Face does not answer ({_first(error)}), nor has its cache it"
             raise BundleError(said) from error
         cached = Path(kept).parent
-        files = [file for file in cached.iterdir() if file.is_file()]
-        names = _wanted(where, {file.name: file.stat().st_size for file in files})
-    for name in names:
+    files = [file for file in cached.iterdir() if file.is_file()]
+    for name in _wanted(where, {file.name: file.stat().st_size for file in files}, limit):
         shutil.copyfile(cached / name, folder / name)
 
 

@@ -15,6 +15,7 @@ from charmodels.runtime.bundle import FP32, METADATA_KEY, Bundle
 from charmodels.runtime.errors import BundleError
 from charmodels.runtime.generation import ROWS_AT_ONCE
 from charmodels.runtime.packed_products import DOMAIN, INT4, as_standard
+from charmodels.runtime.wire import check_wire
 
 STEP_OPERATORS = frozenset(
     """
@@ -29,7 +30,7 @@ STEP_OPERATORS = frozenset(
 """Standard operators a step may use: none of them loops."""
 
 MAX_BYTES = 64 * 2**20
-"""A stranger's graph is read whole before it can be checked: it takes twice its size in memory."""
+"""A stranger's graph is read whole before it can be checked: its bytes, and what they say."""
 
 MAX_NODES = 2_000
 OPSETS = range(18, 25)
@@ -40,10 +41,18 @@ BYTES_PER_TEXT = 4 * 2**20
 GROWTH = 8
 """Values made of the weights alone may be this many times the file: int4 weights as float32."""
 
+GOLDEN_WORK = 2**30
+"""Multiplications, and numbers made besides, until the golden logits are known: a second's."""
+
 _KEPT = 1024
 """Shape inference sees the numbers of weights up to this size: all axes and target shapes are."""
 
 _FLOATS = (1, 10)  # float32 and float16, as onnx numbers them
+
+_OWN_FIELD = {1: "float_data", 7: "int64_data"}
+"""Where a tensor without raw_data keeps its float32 or int64 numbers; other types: int32_data."""
+
+_LISTS = ("float_data", "int32_data", "int64_data", "double_data", "uint64_data", "string_data")
 
 Shape = tuple[int, ...]
 
@@ -95,8 +104,10 @@ def read_graph(path: Path) -> Any:
             f"{path}: larger than {MAX_BYTES:,} bytes, the most that is checked; "
             "if it is your own, load_bundle(..., trusted=True)"
         )
+    data = path.read_bytes()
+    check_wire(path, data)
     try:
-        return onnx.load(str(path), load_external_data=False)
+        return onnx.load_model_from_string(data)
     except Exception as error:  # protobuf raises its own DecodeError
         raise BundleError(f"{path}: not an ONNX file ({_reason(error)})") from error
 
@@ -143,18 +154,21 @@ def check_nodes(path: Path, nodes: Sequence[Any], allowed: frozenset[str] = STEP
 
 
 def check_tensor(path: Path, tensor: Any) -> None:
-    """Its numbers must be in the file, all of them, and of a type a step needs."""
+    """Its numbers must be in the file, all of them, in one place, and of a type a step needs."""
     import onnx
 
+    if tensor.HasField("segment"):
+        raise BundleError(f"{path}: tensor {tensor.name[:60]!r} is a part of another")
     if tensor.data_location == onnx.TensorProto.EXTERNAL or tensor.external_data:
         raise BundleError(f"{path}: tensor {tensor.name[:60]!r} lies outside the file")
     size = element_bytes(path, tensor.data_type)
     count = math.prod(tensor.dims)
+    own = _OWN_FIELD.get(tensor.data_type, "int32_data")
+    lists = {name: len(getattr(tensor, name)) for name in _LISTS}
     if tensor.HasField("raw_data"):
-        is_whole = len(tensor.raw_data) == count * size
+        is_whole = len(tensor.raw_data) == count * size and not any(lists.values())
     else:
-        fields = (tensor.float_data, tensor.int32_data, tensor.int64_data, tensor.double_data)
-        is_whole = sum(map(len, fields)) == count
+        is_whole = lists[own] == count == sum(lists.values())
     if not is_whole or any(n < 0 for n in tensor.dims):
         shape = list(tensor.dims)[:8]
         raise BundleError(f"{path}: tensor {tensor.name[:60]!r} does not fill its shape {shape}")
@@ -174,12 +188,25 @@ def element_bytes(path: Path, data_type: int) -> int:
 
 def check_numbers(path: Path, tensor: Any) -> None:
     """Its floats must be numbers: one nan makes every character after it nan."""
-    from onnx import TensorProto, numpy_helper
-
-    if tensor.data_type in (TensorProto.FLOAT, TensorProto.FLOAT16) and math.prod(tensor.dims):
-        values = numpy_helper.to_array(tensor)
+    if tensor.data_type in _FLOATS and math.prod(tensor.dims):
+        values = numbers_of(path, tensor)
         if not (math.isfinite(values.min()) and math.isfinite(values.max())):  # nan wins both
             raise BundleError(f"{path}: tensor {tensor.name[:60]!r} holds nan or infinity")
+
+
+def numbers_of(path: Path, tensor: Any) -> Any:
+    """A checked tensor as an array.
+
+    Raises:
+        BundleError: a number is not of the tensor's type.
+    """
+    from onnx import numpy_helper
+
+    try:
+        return numpy_helper.to_array(tensor)
+    except (ValueError, OverflowError, TypeError) as error:
+        said = f"{path}: tensor {tensor.name[:60]!r} cannot be read: {_reason(error)}"
+        raise BundleError(said) from error
 
 
 def _check_signature(path: Path, graph: Any, bundle: Bundle) -> None:
@@ -225,8 +252,23 @@ def _check_sizes(path: Path, model: Any, bundle: Bundle) -> None:
     work = sum(work_of(node, sizes) for node in model.graph.node)
     if work > GROWTH * file_bytes + BYTES_PER_TEXT:
         raise BundleError(f"{path}: a step would multiply {work:,} numbers for one text")
+    check_golden_work(path, bundle, golden_steps(bundle) * (work + (of_weights + of_text) // 4))
     check_promises(path, bundle, many)
     check_divisors(path, model.graph.node, model.graph.initializer, one)
+
+
+def golden_steps(bundle: Bundle) -> int:
+    """Characters that are fed before a bundle is believed."""
+    return len(bundle.golden.tokens) if bundle.golden else 0
+
+
+def check_golden_work(path: Path, bundle: Bundle, work: int) -> None:
+    """All that is run before a bundle is refused for other logits than its golden ones."""
+    if work > GOLDEN_WORK:
+        raise BundleError(
+            f"{path}: its {golden_steps(bundle)} golden tokens would take {work:,} operations; "
+            f"expected at most {GOLDEN_WORK:,}"
+        )
 
 
 def count_bytes(path: Path, one: Values, many: Values) -> tuple[int, int]:
@@ -367,8 +409,6 @@ def check_divisors(
     path: Path, nodes: Sequence[Any], weights: Iterable[Any], values: Values
 ) -> None:
     """Integers are divided by positive constants only: the least int64 by -1 kills the process."""
-    from onnx import numpy_helper
-
     constants = {tensor.name: tensor for tensor in weights}
     for node in nodes:
         if node.op_type == "Constant" and node.attribute[0].name == "value":
@@ -377,7 +417,7 @@ def check_divisors(
         if node.op_type not in ("Div", "Mod") or values[node.output[0]][0] in _FLOATS:
             continue
         by = node.input[1]
-        if by not in constants or not (numpy_helper.to_array(constants[by]) > 0).all():
+        if by not in constants or not (numbers_of(path, constants[by]) > 0).all():
             raise BundleError(f"{path}: divides integers by {by[:60]!r}, no positive constant")
 
 

@@ -31,6 +31,7 @@ from charmodels.runtime.verify import (
     Shape,
     Values,
     check_divisors,
+    check_golden_work,
     check_nodes,
     check_numbers,
     check_opsets,
@@ -38,7 +39,9 @@ from charmodels.runtime.verify import (
     check_tensor,
     check_values,
     count_bytes,
+    golden_steps,
     infer,
+    numbers_of,
     read_graph,
     without_weights,
     work_of,
@@ -118,19 +121,30 @@ def _check_sizes(path: Path, model: Any, bundle: Bundle) -> None:
         raise BundleError(f"{path}: {file_bytes:,} bytes that would fill {of_weights:,}")
     if of_text > BYTES_PER_PROMPT:
         raise BundleError(f"{path}: a prompt would fill {of_text:,} bytes for one text")
-    sizes = {tensor.name: tuple(tensor.dims) for tensor in model.graph.initializer}
-    sizes |= {name: shape for name, (_, shape) in one.items()}
-    work = sum(_work(path, node, sizes, time) for node in model.graph.node)
-    for scan in _scans(model):
-        work += time * sum(work_of(node, sizes) for node in _body(path, scan).node)
+    work = _work_of_prompt(path, model, one, time)
     if work > time * (GROWTH * file_bytes + BYTES_PER_TEXT):
         raise BundleError(f"{path}: a prompt would multiply {work:,} numbers for one text")
+    if steps := min(golden_steps(bundle), time):
+        golden = _all_values(path, model, 1, steps)
+        made = sum(math.prod(shape) for _, shape in golden.values())
+        work = _work_of_prompt(path, model, golden, steps)
+        check_golden_work(path, bundle, work + steps * made)
     check_promises(path, bundle, many)
     nodes = [
         *model.graph.node,
         *(node for scan in _scans(model) for node in _body(path, scan).node),
     ]
     check_divisors(path, nodes, model.graph.initializer, one)
+
+
+def _work_of_prompt(path: Path, model: Any, values: Values, time: int) -> int:
+    """Multiplications for one text of so many characters."""
+    sizes = {tensor.name: tuple(tensor.dims) for tensor in model.graph.initializer}
+    sizes |= {name: shape for name, (_, shape) in values.items()}
+    work = sum(_work(path, node, sizes, time) for node in model.graph.node)
+    for scan in _scans(model):
+        work += time * sum(work_of(node, sizes) for node in _body(path, scan).node)
+    return work
 
 
 def _all_values(path: Path, model: Any, batch: int, time: int) -> Values:
@@ -206,7 +220,6 @@ def _scan_inputs(scan: Any) -> int:
 def _axes(path: Path, model: Any, lengths: tuple[int, int]) -> dict[str, Any]:
     """What Shape nodes say of the tokens' axes, and Concats of that, int64 (count,), by name."""
     import numpy as np
-    from onnx import numpy_helper
 
     known: dict[str, Any] = {}
     weights = {tensor.name: tensor for tensor in model.graph.initializer}
@@ -219,7 +232,7 @@ def _axes(path: Path, model: Any, lengths: tuple[int, int]) -> dict[str, Any]:
             known[node.output[0]] = np.array(axes, dtype=np.int64)
         elif node.op_type == "Concat" and known.keys() & set(node.input):
             parts = [
-                known[name] if name in known else numpy_helper.to_array(weights[name])
+                known[name] if name in known else numbers_of(path, weights[name])
                 for name in node.input
                 if name in known or name in weights
             ]
