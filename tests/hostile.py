@@ -371,6 +371,21 @@ HOSTILE: dict[str, Callable[[Path], Path]] = {
     "zip: two bundles": _zip(_two_bundles),
 }
 
+PYTHONS = frozenset(
+    [
+        "64 MB of empty nodes",
+        "64 MB of one-byte integers",
+        "60 MB of weights, the last nan",
+        "a tensor in segments",
+        "numbers in another type's list",
+        "256 golden tokens of much work",
+        "swapped states, nothing golden",
+        "figures nested 500 deep",
+        "zip: 300 MB of graphs",
+    ]
+)
+"""What is about Python's own readers and limits; a browser's are others."""
+
 
 def opened(paths: list[Path]) -> list[dict[str, Any]]:
     """What `load_bundle` said of each, and what it cost, from a process of its own."""
