@@ -203,13 +203,12 @@ time.sleep(600)
 """
 
 
-def processes(job: Job, workshop: Workshop) -> list[psutil.Process]:
-    """The training's process and its child, once both are there."""
-    wait(lambda: workshop.tell(job)["points"])
-    return psutil.Process().children(recursive=True)
+def children() -> set[psutil.Process]:
+    """Every process that this one has started; other tests may have left some."""
+    return set(psutil.Process().children(recursive=True))
 
 
-def gone(these: list[psutil.Process]) -> bool:
+def gone(these: set[psutil.Process]) -> bool:
     return not any(p.is_running() and p.status() != psutil.STATUS_ZOMBIE for p in these)
 
 
@@ -218,8 +217,10 @@ def test_a_training_ends_with_all_it_started_and_leaves_nothing(
     way: str, build: Any, temporary: Path
 ) -> None:
     workshop = build(SLEEPS, alone_s=1.0 if way == "nobody asks" else 60.0)
+    before = children()
     job = workshop.enter(asked(NAMES))
-    running = processes(job, workshop)
+    wait(lambda: workshop.tell(job)["points"])
+    running = children() - before
     assert len(running) >= 2
     assert list(temporary.rglob("half"))
     assert not any(b"Villa Aa" in p.read_bytes() for p in temporary.rglob("*") if p.is_file())
@@ -344,7 +345,7 @@ def test_folders_of_dead_servers_are_removed_and_those_of_living_ones_stay(
     workshop = build(SLEEPS)
     assert not stale.exists(), "at start-up"
     job = workshop.enter(asked(NAMES))
-    processes(job, workshop)
+    wait(lambda: workshop.tell(job)["points"])
     sweep(temporary)
     assert list(temporary.rglob("half")), "its server lives"
 
