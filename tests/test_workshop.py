@@ -25,7 +25,6 @@ from demo.workshop import (
     MAX_BYTES,
     MAX_KEPT,
     MAX_WAITING,
-    Job,
     Limits,
     Workshop,
     safe_name,
