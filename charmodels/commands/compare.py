@@ -41,10 +41,9 @@ def compare_command(runs: tuple[Path, ...], plot: Path | None = None, *, as_json
         facts = read_run(folder)
         metrics = facts.metrics or {}
         row = {"run": str(folder), "corpus": facts.corpus["name"], "arch": facts.model.arch}
-        row["seed"] = facts.training.seed
-        row |= {name: metrics.get(name) for name in _COLUMNS[4:-1]}
-        row["finished"] = facts.metrics is not None
-        rows.append(row | {"split": facts.split["hash"]})
+        row |= {"seed": facts.training.seed, "split": facts.split["hash"]}
+        row |= {name: metrics.get(name) for name in _COLUMNS if name not in row}
+        rows.append(row | {"finished": facts.metrics is not None})
     rows.sort(key=lambda row: row["validation_nats_per_char"] or float("inf"))
     if len({row["split"] for row in rows}) > 1:
         print(
