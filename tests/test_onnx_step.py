@@ -138,7 +138,10 @@ def test_a_walker_never_binds_an_output_onto_its_own_input(step, monkeypatch):
         return bind(self, session, now, after)
 
     monkeypatch.setattr(OnnxWalker, "_bind", watched)
-    step.walk(step.initial_state())
+    walker = step.walk(step.initial_state())
+    assert not bound, "a prompt read at once needs no binding"
+    for token in (5, 6, 7):
+        walker.advance(ids(token))
     assert len(bound) == 2
     for now, after in bound:
         for name, value in now.items():

@@ -6,6 +6,7 @@ character, `score_ids` measures a given text; `charmodels.runtime.rows` writes m
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import chain, count, islice
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -148,21 +149,25 @@ class Stream(Iterator[int]):
         memory = memory or Memory(model.initial_state())
         self._walker = walk(model, balanced(memory.state, sampling.balance))
         self._unread = [memory.token, *beginning.tolist()]
-        self._token, self._logits = np.zeros(1, dtype=np.int64), np.empty((1, 0), np.float32)
-        self._sampling, self._seed, self._row = sampling, seed, np.array([row])
-        self._max_chars, self._position = max_chars, 0
-        self._began = len(beginning) > 0
-        self._endless, self._may_end = endless, not endless and self._began  # no name is empty
-        self._script = None if script is None else iter(script)
+        self._logits: Logits | None = None
+        self._began, self._endless = len(beginning) > 0, endless
+        self._given = 0
+        self._ids = (
+            self._draw(sampling, seed, row, max_chars)
+            if script is None
+            else self._say(script, max_chars)
+        )
         self.ended = False
         """Whether the model itself ended the text."""
 
     @property
     def memory(self) -> Memory:
         """What has been read and said so far."""
-        self._read(self._unread[:-1])
-        self._unread = self._unread[-1:]
-        return Memory(self._walker.state(), self._unread[0])
+        *before, last = self._unread
+        if before:
+            self._walker.read(np.array(before))
+            self._unread = [last]
+        return Memory(self._walker.state(), last)
 
     @property
     def probability(self) -> float:
@@ -172,9 +177,9 @@ class Stream(Iterator[int]):
         confidence, whatever was drawn by it. To be read before the next id; nan before the first,
         and for a script, which nobody weighed.
         """
-        if not self._position or self._script is not None:
+        if not self._given or self._logits is None:
             return float("nan")
-        may_end = not self._endless and (self._position > 1 or self._began)
+        may_end = not self._endless and (self._given > 1 or self._began)
         first = BOUNDARY_ID if may_end else BOUNDARY_ID + 1
         weight = self._logits[0, first:].astype(np.float64)
         weight -= weight.max()
@@ -182,35 +187,40 @@ class Stream(Iterator[int]):
         return float(weight[self._unread[-1] - first] / weight.sum())
 
     def __next__(self) -> int:
-        if self.ended or self._position >= self._max_chars:
-            raise StopIteration
-        if self._script is None:
-            token = self._pick(self._read(self._unread))
-            self._unread = [token]
-        else:
-            token = next(self._script, BOUNDARY_ID)
-            self._unread.append(token)  # read when the memory is asked for
-        self._position += 1
-        self._may_end = not self._endless
-        if token == BOUNDARY_ID:
-            self.ended = True
-            raise StopIteration
-        return token
+        return next(self._ids)
 
-    def _pick(self, logits: Logits) -> int:
-        ahead = self._position % _DRAWN_AHEAD
-        if ahead == 0:
-            drawn = uniforms(self._seed, self._row, self._position, _DRAWN_AHEAD)
-            self._uniforms: list[float] = drawn[0].tolist()
-        return pick_one(logits, self._uniforms[ahead], self._sampling, self._may_end)
+    def _draw(self, sampling: Sampling, seed: int, row: int, max_chars: int) -> Iterator[int]:
+        """One id after another by the model, until it ends the text."""
+        advance, token = self._walker.advance, np.zeros(1, dtype=np.int64)
+        may_end = not self._endless and self._began  # no name is empty
+        for uniform in islice(_uniforms(seed, row), max_chars):
+            if len(self._unread) == 1:  # at every character but the first
+                token[0] = self._unread[0]
+                self._logits = advance(token)
+            else:
+                self._logits = self._walker.read(np.array(self._unread))
+            drawn = pick_one(self._logits, uniform, sampling, may_end)
+            self._unread, may_end = [drawn], not self._endless
+            self._given += 1
+            if drawn == BOUNDARY_ID:
+                self.ended = True
+                return
+            yield drawn
 
-    def _read(self, tokens: list[int]) -> Logits:
-        if len(tokens) == 1:  # at every character but the first
-            self._token[0] = tokens[0]
-            self._logits = self._walker.advance(self._token)
-        elif tokens:
-            self._logits = self._walker.read(np.array(tokens))
-        return self._logits
+    def _say(self, script: Iterable[int], max_chars: int) -> Iterator[int]:
+        """What was chosen beforehand, and the end; it is read when the memory is asked for."""
+        for token in islice(chain(script, [BOUNDARY_ID]), max_chars):
+            self._unread.append(token)
+            if token == BOUNDARY_ID:
+                self.ended = True
+                return
+            yield token
+
+
+def _uniforms(seed: int, row: int) -> Iterator[float]:
+    """The random numbers of one row, from its first position on."""
+    for start in count(0, _DRAWN_AHEAD):
+        yield from uniforms(seed, np.array([row]), start, _DRAWN_AHEAD)[0].tolist()
 
 
 def predict_ids(model: StepModel, ids: Ids, memory: Memory | None = None) -> Floats:

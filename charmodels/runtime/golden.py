@@ -6,7 +6,7 @@ import numpy as np
 
 from charmodels.runtime.bundle import FP32, Bundle
 from charmodels.runtime.errors import BundleError
-from charmodels.runtime.generation import Array, StepModel
+from charmodels.runtime.generation import Array, StepModel, walk
 from charmodels.runtime.onnx_step import OnnxStep
 
 GOLDEN_TOLERANCE = 1e-4
@@ -48,9 +48,9 @@ def golden_difference(
         raise BundleError(f"{where}: holds no usable golden vectors; export the run again")
     if max(golden.tokens) >= vocab:
         raise BundleError(f"{where}: golden token {max(golden.tokens)}; expected 0 to {vocab - 1}")
-    state = step.initial_state()
+    walker = walk(step, step.initial_state())  # as streams do: a walker may be an engine of its own
     for token in golden.tokens:
-        logits, state = step.step(np.array([token]), state)
+        logits = walker.advance(np.array([token]))
     worst = scaled_difference(np.array(golden.logits), logits[0])
     if not worst <= tolerance:
         raise BundleError(

@@ -36,6 +36,7 @@ from charmodels.runtime.generation import (
 from charmodels.runtime.golden import golden_difference, golden_tolerance, prefill_difference
 from charmodels.runtime.membership import Standing
 from charmodels.runtime.onnx_step import OnnxStep, open_session
+from charmodels.runtime.plain_rnn import read_plain_rnn
 from charmodels.runtime.rows import generate_ids
 from charmodels.runtime.sampling import Floats, Ids, Sampling
 from charmodels.runtime.sources import bundle_files
@@ -423,7 +424,8 @@ def _load_graph(path: Path, variant: str, trusted: bool) -> Model:
 
 def _open_step(path: Path, bundle: Bundle, prefill: Path | None = None) -> OnnxStep:
     """Open the graphs and hold them to what the bundle says of vocabulary and states."""
-    step = OnnxStep(open_session(path), open_session(prefill) if prefill else None)
+    prompts = open_session(prefill) if prefill else None
+    step = OnnxStep(open_session(path), prompts, read_plain_rnn(path))
     if step.vocab != len(bundle.vocabulary):
         raise BundleError(
             f"{path}: {step.vocab} logits for a vocabulary of {len(bundle.vocabulary)}"

@@ -63,7 +63,7 @@ class Sampling:
         _require("min-p", self.min_p, 0.0, 1.0)
         _require("balance", self.balance, -1.0, 1.0)
 
-    @property
+    @functools.cached_property
     def filters(self) -> bool:
         """Whether some characters may be dropped before drawing."""
         return self.top_k > 0 or self.top_p < 1.0 or self.min_p > 0.0
@@ -185,8 +185,8 @@ def pick_one(logits: Logits, uniform: float, sampling: Sampling, may_end: bool =
     if sampling.temperature != 1.0:
         weight /= sampling.temperature
     cumulative = np.add.accumulate(np.exp(weight, weight))
-    index = bisect_right(cumulative, uniform * cumulative[-1])
-    return min(index, len(cumulative) - 1)
+    index, last = bisect_right(cumulative, uniform * cumulative[-1]), len(cumulative) - 1
+    return index if index < last else last
 
 
 def weights(logits: Logits, sampling: Sampling, may_end: bool = True) -> Floats:
