@@ -458,7 +458,7 @@ def masked(model: Model, pattern: str) -> Counter[str]:
         max_chars=4,
         guide=guide,
     )
-    return Counter(model.vocabulary.decode(row.ids) for row in rows)
+    return Counter(model.vocabulary.decode(row.ids) for row in rows if row)
 
 
 def _distance(one: Counter[str], other: Counter[str]) -> float:
@@ -474,7 +474,8 @@ def test_a_weight_is_the_models_chance_over_the_guides(names_model: Model) -> No
 
     def led(pattern: str) -> list[Written]:
         guide = Guide(build_glushkov(parse_pattern(pattern), symbols), len(symbols), 0, 40)
-        return [*write_rows(step, nothing, keys, sampling=Sampling(), max_chars=41, guide=guide)]
+        rows = write_rows(step, nothing, keys, sampling=Sampling(), max_chars=41, guide=guide)
+        return [row for row in rows if row]
 
     free = list(generate_ids(step, nothing, 9, sampling=Sampling(), max_chars=41, seed=0))
     pairs = [(row, ids) for row, ids in zip(led(r"[\s\S]*"), free, strict=True) if len(ids) < 40]

@@ -170,7 +170,7 @@ def test_string_i_is_the_stream_of_row_i(kind, request):
 
 
 def test_strings_do_not_depend_on_how_many_are_asked_for(names_model):
-    """600 rows: where a name ends the next begins, and at last the batch is thinned out."""
+    """600 rows, in two blocks."""
     many = names_model.generate(600, seed=2)
     assert 2 * ROWS_AT_ONCE < 600
     assert many[:5] == names_model.generate(5, seed=2)
@@ -178,11 +178,11 @@ def test_strings_do_not_depend_on_how_many_are_asked_for(names_model):
     assert many == ["".join(names_model.stream(seed=2, row=row)) for row in range(600)]
     lengths = {len(name) for name in many}
     assert 0 not in lengths
-    assert len(lengths) > 5, "names should end at different places, or nothing was thinned out"
+    assert len(lengths) > 5, "names should end at different places"
 
 
 def test_long_rows_beside_short_ones_are_whole():
-    """Row lengths from none to far past what is kept at first; some places are long free."""
+    """Row lengths from none to far past what there is room for at first."""
 
     class Uneven:
         """Ends at once in some texts, else rarely; what it says hangs on all it has read."""
@@ -205,24 +205,29 @@ def test_long_rows_beside_short_ones_are_whole():
 
     lengths = rows_of(150)
     assert min(lengths) == 0
-    assert max(lengths) == 150, "none is longer than what is kept at first"
+    assert max(lengths) == 150, "none is longer than there is room for at first"
     assert max(rows_of(1)) == 1
 
 
-def test_rows_that_end_leave_the_batch():
+def test_what_many_rows_begin_with_is_read_once():
+    """And what has ended is read no more."""
+
     class Counting(Scripted):
         widths: list[int] = []  # noqa: RUF012
 
         def step(self, tokens, state):
             self.widths.append(len(tokens))
             logits, after = super().step(tokens, state)
-            logits[:, 0] = 5.0  # half of the rows end at each step
+            logits[:, 0] = 2.0
             return logits, after
 
-    rows = generate_ids(Counting(1), ids(), 64, sampling=Sampling(), max_chars=12, seed=0)
-    assert len(list(rows)) == 64
-    assert Counting.widths[:2] == [1, 64]
-    assert Counting.widths[-1] < 16
+    limit = 12
+    rows = list(generate_ids(Counting(1), ids(), 200, sampling=Sampling(), max_chars=limit, seed=0))
+    assert len(rows) == 200
+    begun = [{tuple(row[:n]) for row in rows if len(row) >= n} for n in range(limit)]
+    assert Counting.widths == [len(each) for each in begun if each]
+    assert Counting.widths[1] < 200 / 4, "none begin alike"
+    assert min(map(len, rows)) < 3, "none ends soon"
 
 
 def test_the_seed_decides(names_model):

@@ -236,3 +236,15 @@ def test_many_rows_are_drawn_as_few_are(may_end, on_the_mark):
                 pick(logits[i : i + 1], uniform[i : i + 1], sampling, may_end) for i in range(300)
             ]
             assert (pick(logits, uniform, sampling, may_end) == np.concatenate(few)).all()
+
+
+@pytest.mark.parametrize("sampling", [Sampling(), Sampling(top_p=0.9), Sampling(temperature=0.0)])
+@pytest.mark.parametrize("rows", [5, 300])
+def test_rows_at_one_node_draw_from_the_same_logits(sampling, rows):
+    rng = np.random.default_rng(0)
+    logits = rng.standard_normal((7, 40)).astype(np.float32) * 3
+    at, uniform = rng.integers(0, 7, rows), rng.random(rows)
+    apart = pick(logits[at], uniform, sampling, may_end=False)
+    assert pick(logits, uniform, sampling, may_end=False, at=at).tolist() == apart.tolist()
+    if sampling.temperature:
+        assert len(set(apart.tolist())) > 2

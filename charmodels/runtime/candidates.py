@@ -70,9 +70,7 @@ def choose_rows(
     at_once = ROWS_AT_ONCE // first
     blocks = _blocks(len(rows), at_once)
 
-    def draw(keys: Keys, give_up: float) -> Iterator[Written]:
-        if not limit:
-            return (Written([]) for _ in keys)
+    def draw(keys: Keys, give_up: float) -> Iterator[Written | None]:
         return write_rows(
             model,
             beginning,
@@ -92,9 +90,11 @@ def choose_rows(
             again = try_keys(keys[left, None], np.arange(tried, tried + tries)).ravel()
             drawn: list[Written] = []
             for written in draw(again, np.inf if tried else GIVE_UP):
-                drawn.append(written)
-                if len(drawn) % CANDIDATES == 0:
+                if written is None:
                     yield None
+                else:
+                    drawn.append(written)
+            yield None
             is_new = are_new([each.ids for each in drawn]) if are_new else [True] * len(drawn)
             chosen_by = uniforms_at(try_keys(keys[left], np.array([_CHOICE])), np.array([tried]))
             for place, row in enumerate(left.tolist()):

@@ -37,8 +37,8 @@ from charmodels.runtime.golden import golden_difference, golden_tolerance, prefi
 from charmodels.runtime.membership import Standing
 from charmodels.runtime.onnx_step import OnnxStep, open_session
 from charmodels.runtime.plain_rnn import read_plain_rnn
-from charmodels.runtime.rows import generate_ids
-from charmodels.runtime.sampling import Floats, Ids, Sampling
+from charmodels.runtime.rows import write_rows
+from charmodels.runtime.sampling import Floats, Ids, Sampling, row_keys
 from charmodels.runtime.sources import bundle_files
 from charmodels.runtime.vocabulary import BOUNDARY_ID, normalise
 
@@ -213,9 +213,10 @@ class Model:
         first: int = 0,
         **settings: Unpack[NameSettings],
     ) -> Iterator[str | None]:
-        """Like `generate_each`, with None now and then while a name is looked for.
+        """Like `generate_each`, with None every few milliseconds while names are being written.
 
-        It takes seconds to find out that nothing new matches; a server has others to serve then.
+        Thousands are written together, and it takes seconds to find out that nothing new matches:
+        a server has others to serve meanwhile.
         """
         if not 0 <= count <= MAX_COUNT:
             raise SettingError(f"count is {count}; expected 0 to {MAX_COUNT:,}")
@@ -227,18 +228,16 @@ class Model:
             return self._choose(
                 np.arange(first, first + count), constraint, sampling, prefix, limit, seed
             )
-        rows = generate_ids(
+        rows = write_rows(
             self.step,
             beginning,
-            count,
+            row_keys(seed, np.arange(first, first + count)),
             sampling=sampling,
             max_chars=limit,
-            seed=seed,
-            first=first,
             endless=self.endless,
         )
-        start = self.vocabulary.decode(beginning)
-        return (start + self.vocabulary.decode(ids) for ids in rows)
+        start, decode = self.vocabulary.decode(beginning), self.vocabulary.decode
+        return (None if row is None else start + decode(row.ids) for row in rows)
 
     def predict(
         self,

@@ -1,17 +1,19 @@
-"""Many texts side by side: where one has ended, the next begins in its place.
+"""Many texts side by side, and what many of them begin with is read once.
 
-Each row's random numbers are its own, so that it depends only on (seed, row), whoever stands beside
-it and however many there are. All places move by one clock: at each tick every row gets one id.
+Rows move together, an id a time. Those that have written the same so far stand at one node, whose
+id is read once for all of them; of twenty thousand towns half the ids are. Each row's random
+numbers are its own, so that it depends only on (seed, row), whoever stands beside it.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from charmodels.runtime.balance import balanced
-from charmodels.runtime.generation import ROWS_AT_ONCE, StepModel, walk
+from charmodels.runtime.generation import ROWS_AT_ONCE, State, StepModel, walk
 from charmodels.runtime.guide import Guide
 from charmodels.runtime.sampling import (
     Floats,
@@ -26,42 +28,19 @@ from charmodels.runtime.sampling import (
 )
 from charmodels.runtime.vocabulary import BOUNDARY_ID
 
-_NOBODY = -1
-"""The row of a free place."""
+_FIRST_ROWS, _MORE = 256, 4
+"""Rows that are written together: few at first, for whoever takes only those, then four times as
+many, up to a limit."""
 
-_TICKS = 128
-"""Ticks whose ids are kept, at first; more where a row is longer."""
+_MOST_ROWS = 2**14
+_MOST_BYTES = 2**26
+"""Of states and ids of the rows that are written together, where they are more than the first."""
 
-_DRAWN_AHEAD = 16
-"""Random numbers are drawn for this many ticks at a time; the texts do not depend on it."""
+_ROOM = 32
+"""Ids of a row there is room for at first."""
 
 _LEAST_CHANCE = 1e-300
 """Of an id that temperature or filters leave none."""
-
-_FRESH = 1024
-"""Rows whose first random numbers are drawn together, before they begin."""
-
-
-def generate_ids(
-    model: StepModel,
-    beginning: Ids,
-    count: int,
-    *,
-    sampling: Sampling,
-    max_chars: int,
-    seed: int,
-    first: int = 0,
-    endless: bool = False,
-) -> Iterator[list[int]]:
-    """Yield `count` rows of new ids from row `first` on; row i is `Stream`'s of (seed, row=i)."""
-    if not count or not max_chars:
-        yield from ([] for _ in range(count))
-        return
-    keys = row_keys(seed, np.arange(first, first + count))
-    written = write_rows(
-        model, beginning, keys, sampling=sampling, max_chars=max_chars, endless=endless
-    )
-    yield from (row.ids for row in written)
 
 
 class Written(NamedTuple):
@@ -74,6 +53,24 @@ class Written(NamedTuple):
     -inf for a row that was given up, unfinished."""
 
 
+def generate_ids(
+    model: StepModel,
+    beginning: Ids,
+    count: int,
+    *,
+    sampling: Sampling,
+    max_chars: int,
+    seed: int,
+    endless: bool = False,
+) -> Iterator[list[int]]:
+    """Yield `count` rows of new ids; row i is `Stream`'s of (seed, row=i)."""
+    keys = row_keys(seed, np.arange(count))
+    rows = write_rows(
+        model, beginning, keys, sampling=sampling, max_chars=max_chars, endless=endless
+    )
+    return (row.ids for row in rows if row is not None)
+
+
 def write_rows(
     model: StepModel,
     beginning: Ids,
@@ -84,239 +81,165 @@ def write_rows(
     endless: bool = False,
     guide: Guide | None = None,
     give_up: float = np.inf,
-) -> Iterator[Written]:
-    """Yield a row for each of `keys` (rows,), in order; at least one key, and one character.
+) -> Iterator[Written | None]:
+    """Yield a row for each of `keys` (rows,), in order, and None after every step before.
 
     With a guide, which has begun with `beginning`, only what it allows comes, and what promises a
     good end comes more often than the model would have it. A row is given up when its weight, by
     what the guide expects of it, is so many nats below that of all rows at their beginning.
     """
-    count = len(keys)
+    if not max_chars:
+        yield from (Written([]) for _ in keys)
+        return
     reader = walk(model, balanced(model.initial_state(), sampling.balance))
     first = reader.read(np.array([BOUNDARY_ID, *beginning])).copy()
-    size = min(ROWS_AT_ONCE, count)
-    way = _Way(guide, sampling, size, give_up) if guide else None
-    may_end = not endless and len(beginning) > 0
-    if way:
-        first = way.open(first, may_end)
-    opening = _opening(first, sampling, may_end)
-    start = reader.state()
-    walker = walk(model, {name: value.repeat(size, axis=0) for name, value in start.items()})
-    places, fresh = _Places(size, max_chars), _Fresh(keys, opening)
-    ended: dict[int, Written] = {}  # by row: those that wait for an earlier one
-
-    def end(over: Ids) -> None:
-        log_weights = way.log_weights[over].tolist() if way else [0.0] * len(over)
-        for (row, ids), log_weight in zip(places.end(over), log_weights, strict=True):
-            ended[row] = Written(ids, log_weight)
-
-    begun = given = 0
-    free = np.arange(size)
-    while True:
-        while begun < count and len(free):
-            tokens, drawn = fresh.rows(begun, len(free))
-            new, free = free[: len(tokens)], free[len(tokens) :]
-            walker.restart(new, start)
-            places.begin(new, begun, tokens, drawn)
-            if way:
-                way.begin(new, tokens)
-            begun += len(new)
-            if max_chars == 1 or not tokens.all():
-                over = new[(tokens == BOUNDARY_ID) | (max_chars == 1)]
-                end(over)
-                free = np.concatenate([over, free])
-        while given in ended:
-            yield ended.pop(given)
-            given += 1
-        if given == count:
-            return
-        if begun == count and 2 * len(busy := places.busy()) <= len(places.row):
-            walker = walk(model, {name: v[busy] for name, v in walker.state().items()})
-            places = places.only(busy)  # none is left to begin: the others move together
-            if way:
-                way.only(busy)
-        logits = walker.advance(places.tokens())
-        if way:
-            logits = way.lead(logits)
-        tokens = pick(logits, places.drawn(keys), sampling, not endless)
-        if way:
-            tokens = way.follow(tokens, places.row != _NOBODY)
-        places.write(tokens)
-        free = places.over()
-        end(free)
+    if endless or not len(beginning):  # no name is empty
+        first[:, BOUNDARY_ID] = -np.inf
+    way = _Way(guide, sampling, give_up, first) if guide else None
+    writer = _Writer(model, sampling, max_chars, not endless, way)
+    most = writer.rows_at_once(first, reader.state())
+    start, size = 0, _FIRST_ROWS
+    while start < len(keys):
+        yield from writer.write(keys[start : start + size], first, reader.state())
+        start, size = start + size, max(_FIRST_ROWS, min(size * _MORE, most))
 
 
-class _Places:
-    """The rows that are being written, one at each place of the batch; some places may be free."""
+class _Nodes(NamedTuple):
+    """What rows have written so far, each once, and the rows that have."""
 
-    def __init__(self, size: int, max_chars: int) -> None:
-        self.row = np.full(size, _NOBODY)
-        """Of each place: the row that is written there."""
-        self._began = np.zeros(size, dtype=np.int64)  # the tick of its first id
-        self._now, self._max_chars = 0, max_chars
-        self._ids = np.empty((_TICKS, size), dtype=np.int64)  # at each tick
-        self._drawn = np.empty((_DRAWN_AHEAD, size))  # at this tick modulo 16, and at those after
+    parents: Ids
+    """(nodes,) where each one's state, before its last id, stands among those of the last step."""
+    tokens: Ids
+    """(nodes,) the last id of each, unread."""
+    places: Ids
+    """(nodes,) in the guide."""
+    rows: Ids
+    """(rows,) in the order of their nodes."""
+    at: Ids
+    """(rows,) the node of each."""
+    log_weights: Floats
+    """(rows,) as in `Written`."""
 
-    def tokens(self) -> Ids:
-        """The last id of each place."""
-        last: Ids = self._ids[self._now]
-        return last
+    def parts(self) -> Iterator[tuple[slice, slice]]:
+        """Nodes that are stepped together, and their rows."""
+        for start in range(0, len(self.tokens), ROWS_AT_ONCE):
+            end = start + ROWS_AT_ONCE
+            first, last = self.at.searchsorted([start, end]).tolist()
+            yield slice(start, end), slice(first, last)
 
-    def busy(self) -> Ids:
-        """Places where a row is written."""
-        return np.flatnonzero(self.row != _NOBODY)
 
-    def begin(self, places: Ids, row: int, tokens: Ids, drawn: Floats) -> None:
-        """Rows from `row` on at free places: first ids, and random numbers (16, rows) for more."""
-        self.row[places], self._began[places] = np.arange(row, row + len(places)), self._now
-        self._ids[self._now, places] = tokens
-        next_drawn = (self._now + 1) % _DRAWN_AHEAD
-        self._drawn[next_drawn:, places] = drawn[: _DRAWN_AHEAD - next_drawn]
+@dataclass(frozen=True)
+class _Writer:
+    """Writes blocks of rows that begin alike."""
 
-    def drawn(self, keys: Keys) -> Floats:
-        """The random numbers for the next id of each place."""
-        tick = self._now + 1
-        if tick % _DRAWN_AHEAD == 0:
-            ticks = np.arange(tick, tick + _DRAWN_AHEAD)
-            self._drawn = uniforms_at(keys[self.row], ticks[:, None] - self._began)
-        drawn: Floats = self._drawn[tick % _DRAWN_AHEAD]
-        return drawn
+    model: StepModel
+    sampling: Sampling
+    max_chars: int
+    may_end: bool
+    way: "_Way | None"
 
-    def write(self, tokens: Ids) -> None:
-        """One more id at each place."""
-        self._now += 1
-        if self._now == len(self._ids):
-            self._make_room()
-        self._ids[self._now] = tokens
+    def rows_at_once(self, logits: Logits, start: State) -> int:
+        """As many as there is room for their ids and, twice, their states."""
+        states = sum(value.nbytes for value in start.values())
+        return min(_MOST_ROWS, _MOST_BYTES // (logits.nbytes + 2 * states + 4 * self.max_chars))
 
-    def over(self) -> Ids:
-        """Places whose row ends with the id just written."""
-        is_over = self._ids[self._now] == BOUNDARY_ID
-        is_over |= self._began == self._now + 1 - self._max_chars
-        is_over &= self.row != _NOBODY
-        places: Ids = is_over.nonzero()[0]
-        return places
+    def write(self, keys: Keys, first: Logits, start: State) -> Iterator[Written | None]:
+        """A row for each of `keys` (rows,), after logits (1, vocab) and the state beside them."""
+        count, one = len(keys), np.zeros(1, dtype=np.int64)
+        everywhere = np.zeros(count, dtype=np.int64)
+        nodes = _Nodes(one, one, one, np.arange(count), everywhere, np.zeros(count))
+        ids, states = np.empty((count, _ROOM), dtype=np.int32), start
+        lengths, log_weights = np.empty(count, dtype=np.int64), np.empty(count)
+        for position in range(self.max_chars):
+            if position == ids.shape[1]:
+                ids = np.hstack([ids, np.empty_like(ids)])
+            drawn = uniforms_at(keys[nodes.rows], np.array([position]))
+            tokens, after = np.empty_like(nodes.rows), []
+            for some, rows in nodes.parts():
+                logits, state = first, start
+                if position:
+                    parents = nodes.parents[some]
+                    before = {name: value.take(parents, 0) for name, value in states.items()}
+                    logits, state = self.model.step(nodes.tokens[some], before)
+                    yield None
+                after.append(state)
+                at = nodes.at[rows] - some.start
+                led = self.way.lead(logits, nodes.places[some]) if self.way else logits
+                tokens[rows] = pick(led, drawn[rows], self.sampling, self.may_end, at)
+                if self.way:
+                    self.way.weigh(nodes.log_weights[rows], at, tokens[rows])
+            states = {name: np.concatenate([each[name] for each in after]) for name in start}
+            ids[nodes.rows, position] = tokens
+            is_over = (tokens == BOUNDARY_ID) | (nodes.log_weights == -np.inf)
+            is_over |= position + 1 == self.max_chars
+            over = nodes.rows[is_over]
+            lengths[over] = position + (tokens[is_over] != BOUNDARY_ID)
+            log_weights[over] = nodes.log_weights[is_over]
+            if len(over) == len(nodes.rows):
+                break
+            nodes = _follow(nodes, tokens, ~is_over, logits.shape[1])
+            if self.way:
+                nodes = nodes._replace(places=self.way.follow(nodes.places, nodes.tokens, position))
+        for row, (length, log_weight) in enumerate(
+            zip(lengths.tolist(), log_weights.tolist(), strict=True)
+        ):
+            yield Written(ids[row, :length].tolist(), log_weight)
 
-    def end(self, places: Ids) -> Iterator[tuple[int, list[int]]]:
-        """Free these places; each's row and ids, without a boundary."""
-        rows, began = self.row[places].tolist(), self._began[places].tolist()
-        ends = (self._now + (self._ids[self._now, places] != BOUNDARY_ID)).tolist()
-        self.row[places] = _NOBODY
-        written = zip(rows, began, ends, places.tolist(), strict=True)
-        return ((row, self._ids[start:end, place].tolist()) for row, start, end, place in written)
 
-    def only(self, places: Ids) -> "_Places":
-        """These places as a batch of their own."""
-        fewer = _Places(len(places), self._max_chars)
-        fewer.row, fewer._began, fewer._now = self.row[places], self._began[places], self._now
-        fewer._ids, fewer._drawn = self._ids[:, places], self._drawn[:, places]
-        return fewer
+def _follow(nodes: _Nodes, tokens: Ids, is_on: npt.NDArray[np.bool_], vocab: int) -> _Nodes:
+    """The nodes of the rows that go on: one for each id, of those (rows,), after each node.
 
-    def _make_room(self) -> None:
-        """Forget what is older than every row; twice the room where that is not half of it."""
-        oldest = int(self._began[self.busy()].min())
-        gone = oldest - oldest % _DRAWN_AHEAD
-        room = len(self._ids) * (1 if 2 * gone >= len(self._ids) else 2)
-        kept = self._ids[gone:]
-        self._ids = np.empty((room, len(self.row)), dtype=np.int64)
-        self._ids[: len(kept)] = kept
-        self._began -= gone
-        self._now -= gone
+    Their places in a guide are those of the nodes they come from.
+    """
+    came = nodes.at[is_on] * vocab + tokens[is_on]
+    order = came.argsort(kind="stable")
+    came = came[order]
+    is_first = np.append(True, came[1:] != came[:-1])
+    parents, new = np.divmod(came[is_first], vocab)
+    return _Nodes(
+        parents=parents,
+        tokens=new,
+        places=nodes.places[parents],
+        rows=nodes.rows[is_on][order],
+        at=is_first.cumsum() - 1,
+        log_weights=nodes.log_weights[is_on][order],
+    )
 
 
 class _Way:
-    """Where the rows of a batch stand in a guide, and how far it has led them from the model."""
+    """How far a guide leads the rows from the model, and which of them it gives up."""
 
-    def __init__(self, guide: Guide, sampling: Sampling, size: int, give_up: float) -> None:
-        self._guide, self._sampling, self._give_up = guide, sampling, give_up
-        self._nodes = np.zeros(size, dtype=np.int64)
-        self._lengths = np.zeros(size, dtype=np.int64)
-        self.log_weights = np.zeros(size)
-        """Of each place, over the ids of its row."""
+    def __init__(self, guide: Guide, sampling: Sampling, give_up: float, first: Logits) -> None:
+        self._guide, self._sampling = guide, sampling
+        self.lead(first, np.zeros(1, dtype=np.int64))
+        opened = self._log_chances(self._own) - self._log_chances(self._led)
+        self._least = (opened + self._outlook).max() - give_up
 
-    def open(self, logits: Logits, may_end: bool) -> Logits:
-        """The guide's logits (1, vocab) for the first id of every row."""
-        if not may_end:
-            logits[:, BOUNDARY_ID] = -np.inf
-        led = self._lead(logits, np.zeros(1, dtype=np.int64))
-        self._opened = self._log_chances(logits)[0] - self._log_chances(led)[0]
-        self._least = (self._opened + self._outlook[0]).max() - self._give_up
-        return led
-
-    def begin(self, places: Ids, tokens: Ids) -> None:
-        """Rows begin with these at some places."""
-        self._nodes[places], self._lengths[places] = 0, self._guide.length
-        self.log_weights[places] = self._opened[tokens]
-        first = np.full(len(self._nodes), BOUNDARY_ID)  # which lets the others stay
-        first[places] = tokens
-        self._move(first)
-
-    def lead(self, logits: Logits) -> Logits:
-        """The guide's logits (batch, vocab) for the next id of each row."""
-        self._own, self._led = logits, self._lead(logits, self._nodes)
+    def lead(self, logits: Logits, places: Ids) -> Logits:
+        """The guide's logits (nodes, vocab) for the next id at its places (nodes,)."""
+        self._own, self._outlook = logits, self._guide.outlook(places)
+        if self._sampling.temperature == 0.0:
+            self._led = np.where(np.isfinite(self._outlook), logits, self._outlook)
+        else:  # by which they will be divided
+            self._led = logits + self._outlook * np.float32(self._sampling.temperature)
         return self._led
 
-    def follow(self, tokens: Ids, is_busy: npt.NDArray[np.bool_]) -> Ids:
-        """Go on with ids (batch,) where a row is written; the boundary where one is given up."""
-        own, led = (self._log_chances(logits, tokens) for logits in (self._own, self._led))
-        self.log_weights += own - led
-        expected = self.log_weights + self._outlook[np.arange(len(tokens)), tokens]
-        is_lost = (expected < self._least) & (tokens != BOUNDARY_ID)
-        self.log_weights[is_lost] = -np.inf
-        tokens = np.where(is_busy & ~is_lost, tokens, BOUNDARY_ID)
-        self._move(tokens)
-        return tokens
+    def weigh(self, log_weights: Floats, at: Ids, tokens: Ids) -> None:
+        """Add what ids (rows,) at the nodes led last weigh; -inf for rows that are given up."""
+        own, led = (self._log_chances(each)[at, tokens] for each in (self._own, self._led))
+        log_weights += own - led
+        expected = log_weights + self._outlook[at, tokens]
+        log_weights[(expected < self._least) & (tokens != BOUNDARY_ID)] = -np.inf
 
-    def only(self, places: Ids) -> None:
-        """Keep these places."""
-        self._nodes, self._lengths = self._nodes[places], self._lengths[places]
-        self.log_weights = self.log_weights[places]
+    def follow(self, places: Ids, tokens: Ids, position: int) -> Ids:
+        """Where ids (nodes,) lead to from these places; any others are forgotten."""
+        lengths = np.full(len(places), self._guide.length + position)
+        return self._guide.advance(places, tokens, lengths)
 
-    def _move(self, tokens: Ids) -> None:
-        self._nodes = self._guide.advance(self._nodes, tokens, self._lengths)
-        self._lengths += tokens != BOUNDARY_ID
-
-    def _lead(self, logits: Logits, nodes: Ids) -> Logits:
-        self._outlook = outlook = self._guide.outlook(nodes)
+    def _log_chances(self, logits: Logits) -> Floats:
+        """Of each id (nodes, vocab), after temperature and filters."""
         if self._sampling.temperature == 0.0:
-            return np.where(np.isfinite(outlook), logits, outlook)
-        return logits + outlook * np.float32(self._sampling.temperature)  # which divides them
-
-    def _log_chances(self, logits: Logits, tokens: Ids | None = None) -> Floats:
-        """Of each id (batch, vocab), or of one a row (batch,), after temperature and filters."""
-        if self._sampling.temperature == 0.0:
-            return np.zeros(logits.shape if tokens is None else len(tokens))
+            return np.zeros(logits.shape)
         chances = weights(logits, self._sampling)
-        total = chances.sum(axis=1, keepdims=True)
-        if tokens is not None:
-            chances, total = chances[np.arange(len(tokens)), tokens], total[:, 0]
-        return np.asarray(np.log(np.maximum(chances / total, _LEAST_CHANCE)))
-
-
-class _Fresh:
-    """First ids of rows and random numbers for the next, drawn for many before they begin."""
-
-    def __init__(self, keys: Keys, opening: Callable[[Floats], Ids]) -> None:
-        self._keys, self._opening = keys, opening
-        self._first = self._end = 0
-
-    def rows(self, row: int, count: int) -> tuple[Ids, Floats]:
-        """Of up to `count` rows from `row` on: ids (rows,), random numbers (16, rows)."""
-        if row == self._end:
-            self._first, self._end = row, min(row + _FRESH, len(self._keys))
-            positions = np.arange(1 + _DRAWN_AHEAD)[:, None]
-            first, *_ = drawn = uniforms_at(self._keys[row : self._end], positions)
-            self._tokens, self._drawn = self._opening(first), drawn[1:]
-        rows = slice(row - self._first, row - self._first + count)
-        return self._tokens[rows], self._drawn[:, rows]
-
-
-def _opening(logits: Logits, sampling: Sampling, may_end: bool) -> Callable[[Floats], Ids]:
-    """`pick` for rows that all begin with the same logits (1, vocab): summed up once."""
-    if sampling.temperature == 0.0:
-        return lambda uniform: pick(logits.repeat(len(uniform), axis=0), uniform, sampling, may_end)
-    cumulative = weights(logits, sampling, may_end)[0].cumsum()
-    last = len(cumulative) - 1
-    return lambda uniform: np.minimum(
-        cumulative.searchsorted(uniform * cumulative[-1], "right"), last
-    )
+        chances /= chances.sum(axis=1, keepdims=True)
+        return np.asarray(np.log(np.maximum(chances, _LEAST_CHANCE)))

@@ -116,31 +116,47 @@ def _mix(z: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
     return z ^ (z >> np.uint64(31))
 
 
-def pick(logits: Logits, uniform: Floats, sampling: Sampling, may_end: bool = True) -> Ids:
+def pick(
+    logits: Logits,
+    uniform: Floats,
+    sampling: Sampling,
+    may_end: bool = True,
+    at: Ids | None = None,
+) -> Ids:
     """One id per row, drawn by inverting the cumulative distribution in id order.
 
     Args:
-        logits: (batch, vocab); -inf forbids an id.
-        uniform: (batch,) in [0, 1), one random number a row.
+        logits: (nodes, vocab); -inf forbids an id.
+        uniform: (rows,) in [0, 1), one random number a row.
         sampling: temperature and filters.
         may_end: whether the boundary may be drawn.
+        at: (rows,) the node each row draws from; without it, its own.
 
     Returns:
-        ids int64 (batch,): the first id whose cumulative weight exceeds uniform * total.
+        ids int64 (rows,): the first id whose cumulative weight exceeds uniform * total.
     """
+    at = np.arange(len(uniform)) if at is None else at
     if sampling.temperature == 0.0:
         first = 0 if may_end else 1
-        return np.asarray(logits[:, first:].argmax(axis=1) + first, dtype=np.int64)
-    if sampling.filters or len(logits) < _MANY_ROWS or logits.shape[1] > _FEW_IDS:
-        cumulative = weights(logits, sampling, may_end).cumsum(axis=1)
-        ids: Ids = (cumulative <= (uniform * cumulative[:, -1])[:, None]).sum(axis=1)
+        return np.asarray(logits[:, first:].argmax(axis=1).take(at) + first, dtype=np.int64)
+    if sampling.filters or len(uniform) < _MANY_ROWS or logits.shape[1] > _FEW_IDS:
+        ids = _pick_exactly(logits, uniform, sampling, may_end, at)
     else:
-        ids = _pick_many(logits, uniform, sampling, may_end)
+        ids = _pick_many(logits, uniform, sampling, may_end, at)
     last: Ids = np.minimum(ids, logits.shape[1] - 1)  # only a row of nan can reach past the end
     return last
 
 
-def _pick_many(logits: Logits, uniform: Floats, sampling: Sampling, may_end: bool) -> Ids:
+def _pick_exactly(
+    logits: Logits, uniform: Floats, sampling: Sampling, may_end: bool, at: Ids
+) -> Ids:
+    """The ids of `pick`, in float64."""
+    cumulative = weights(logits, sampling, may_end).cumsum(axis=1).take(at, axis=0)
+    ids: Ids = (cumulative <= (uniform * cumulative[:, -1])[:, None]).sum(axis=1)
+    return ids
+
+
+def _pick_many(logits: Logits, uniform: Floats, sampling: Sampling, may_end: bool, at: Ids) -> Ids:
     """The ids of `pick`, found in float32, and in float64 only where a sum falls near its mark.
 
     The sums are one matrix product. Where the id's own sum lies clearly above the mark, and the sum
@@ -154,17 +170,18 @@ def _pick_many(logits: Logits, uniform: Floats, sampling: Sampling, may_end: boo
     if not may_end:
         weight[:, BOUNDARY_ID] = 0.0
     sums = weight @ _upto(vocab)
-    total = sums[:, -1].copy()
+    total = sums[:, -1].take(at)
     mark = (uniform * total).astype(np.float32)
-    ids: Ids = (sums > mark[:, None]).argmax(axis=1)
-    chosen = np.arange(0, weight.size, vocab) + ids
+    ids: Ids = (sums.take(at, axis=0) > mark[:, None]).argmax(axis=1)
+    chosen = at * vocab + ids
     above = sums.take(chosen) - mark
     nearest = np.minimum(above, weight.take(chosen) - above)
     is_clear = nearest > total * np.float32(_NEAR + _NEAR_PER_ID * vocab) + np.float32(_FAINT)
     if not is_clear.all():
         near = np.flatnonzero(~is_clear)
-        cumulative = weights(logits[near], sampling, may_end).cumsum(axis=1)
-        ids[near] = (cumulative <= (uniform[near] * cumulative[:, -1])[:, None]).sum(axis=1)
+        ids[near] = _pick_exactly(
+            logits[at[near]], uniform[near], sampling, may_end, np.arange(len(near))
+        )
     return ids
 
 

@@ -143,7 +143,7 @@ def _log_weights(model: Model, order: dict[str, Any], pairs: Floats | None) -> t
         max_chars=limit + 1 - guide.length,
         guide=guide,
     )
-    log_weights = np.array([row.log_weight for row in written])
+    log_weights = np.array([row.log_weight for row in written if row])
     forced = -model.score(beginning)[: len(beginning)].sum()
     return log_weights, float(np.exp(log_weights + forced).mean())
 
