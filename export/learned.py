@@ -1,8 +1,9 @@
-"""The filter of the names that a run has read, which its bundle carries."""
+"""What a bundle gives away of the names its run has read: a filter, and its n-gram's tables."""
 
 from collections.abc import Callable
 
 from charmodels.corpus.splitting import Split
+from charmodels.evaluation.balance import measure_given_away
 from charmodels.evaluation.measure import records_read
 from charmodels.runtime.errors import CharModelError
 from charmodels.runtime.membership import Membership
@@ -32,3 +33,11 @@ def learned(
         "think of; leave it out with --no-membership"
     )
     return known
+
+
+def given_away(facts: RunFacts, trained: Model, split: Split | None = None) -> dict[str, float]:
+    """Shares of names that the n-gram's tables spell out; nothing where the corpus is gone."""
+    try:
+        return measure_given_away(trained, split or reopen_corpus(facts)[1])
+    except CharModelError:
+        return {}

@@ -44,7 +44,7 @@ from export.check import check_bundle
 from export.generate_graph import build_generate_graph
 from export.hybrid_graph import build_hybrid_graph
 from export.kernels import kernels_of
-from export.learned import learned
+from export.learned import given_away, learned
 from export.parity import prove, prove_prefill, written_tokens
 from export.prefill_graph import build_prefill_graph
 from export.sample_graph import build_sample_graph
@@ -106,6 +106,8 @@ def export_run(
     trained = speaking_model(facts, model, expert)
     text = held_out(facts, trained.step) if variants else None  # first: its corpus may be gone
     bundle = describe(facts, trained, model, evaluation)
+    if expert and "spelled_share" not in bundle.metrics:  # not evaluated: its card must say it
+        bundle = replace(bundle, metrics={**bundle.metrics, **given_away(facts, trained, split)})
     if membership:
         bundle = replace(bundle, membership=learned(facts, trained, report, split))
     step_graph = build_step_graph(model, bundle)

@@ -11,10 +11,12 @@ import torch
 from charmodels.__main__ import main
 from charmodels.config import TrainConfig
 from charmodels.corpus.splitting import split_corpus
+from charmodels.evaluation.report import EVALUATION
 from charmodels.ngram.counting import count
 from charmodels.ngram.smoothing import smooth
 from charmodels.runtime import Memory, Model, load_bundle
 from charmodels.runtime.balance import balanced
+from charmodels.runtime.bundle import read_bundle
 from charmodels.runtime.errors import RunError
 from charmodels.training.checkpoint import read_model, read_run, read_tensors, write_tensors
 from charmodels.training.mixing import (
@@ -28,6 +30,7 @@ from charmodels.training.mixing import (
 from charmodels.training.speaker import read_speaker, speaking_model
 from charmodels.training.train import reopen_corpus
 from export.__main__ import main as export
+from export.writer import export_run
 from tests.runs import TINY, run_json, write_names, write_text
 
 
@@ -217,6 +220,17 @@ def test_the_ngram_has_not_read_the_test_part(names: Path) -> None:
     assert own == pytest.approx(nats[0], abs=1e-3)  # its shares are float16
     assert abs(own - nats[1]) > 0.01
     assert abs(own - nats[2]) > 0.01
+
+
+def test_a_bundle_tells_what_it_gives_away_though_nobody_evaluated(
+    names: Path, tmp_path: Path
+) -> None:
+    run = shutil.copytree(names, tmp_path / "run")
+    (run / EVALUATION).unlink(missing_ok=True)
+    metrics = read_bundle(export_run(run, tmp_path / "with", report=str)).metrics
+    assert metrics["spelled_share"] == 1.0 > metrics["spelled_share_held_out"]
+    bare = read_bundle(export_run(run, tmp_path / "without", ngram=False, report=str)).metrics
+    assert "spelled_share" not in bare
 
 
 def test_evaluate_walks_along_the_balance(names: Path, capsys: pytest.CaptureFixture[str]) -> None:

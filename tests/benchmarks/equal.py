@@ -224,14 +224,20 @@ def _row(
         f"{seconds} s, {len(lines)} seeds, spread {max(together) - min(together):.3f}; network "
         f"alone {statistics.median(alone):.3f}, spread {max(alone) - min(alone):.3f}, "
         f"{first['parameters']:,} parameters; n-gram of order {first['expert_order']}, "
-        f"{first['expert_bytes'] / 1e6:.2f} MB; graph {first['graph_bytes'] / 1e6:.2f} MB; "
-        f"{'' if windowed is None else f'windowed {windowed:.3f}; '}split {first['split'][:12]}"
+        f"{first['expert_bytes'] / 1e6:.2f} MB; "
+        f"{_graph(first)}{'' if windowed is None else f'windowed {windowed:.3f}; '}"
+        f"split {first['split'][:12]}"
     )
     value = round(statistics.median(together), 4)
     limit, _ = goals.get(seconds, (None, None))
     return Row(
         name=f"{corpus}, {label}, with n-gram", value=value, unit="nats", limit=limit, note=note
     )
+
+
+def _graph(line: dict[str, Any]) -> str:
+    """Only the first seed exports its graph."""
+    return f"graph {line['graph_bytes'] / 1e6:.2f} MB; " if "graph_bytes" in line else ""
 
 
 def _windowed(bundle: Path) -> float:

@@ -13,6 +13,7 @@ from charmodels.corpus.registry import open_corpus
 from charmodels.corpus.splitting import split_corpus
 from charmodels.ngram.counting import MAX_ORDER, count
 from charmodels.ngram.ngram import Ngram
+from charmodels.ngram.packing import packed_bytes
 from charmodels.ngram.pruning import prune
 from charmodels.ngram.smoothing import smooth, smooth_best
 from charmodels.runtime.errors import CorpusError
@@ -27,9 +28,6 @@ ORDER, CHARS = 7, 5_000
 
 LEAST_NATS = (0.0, 0.1, 0.2, 0.3, 0.5, 1.0, 3.0, 10.0)
 """What a follower must save over the training part to stay, one n-gram for each."""
-
-CONTEXT_BYTES, FOLLOWER_BYTES = 12, 4
-"""Of packed tables: key, first follower, float16 back-off; id and float16 share."""
 
 
 def rows() -> list[Row]:
@@ -105,7 +103,7 @@ def _pruning(corpus: Corpus) -> list[Row]:
     for least in LEAST_NATS:
         ngram = prune(whole, least)
         contexts, followers = len(ngram.backoff), len(ngram.shares)
-        megabytes = (CONTEXT_BYTES * contexts + FOLLOWER_BYTES * followers) / 1e6
+        megabytes = packed_bytes(ngram) / 1e6
         measured.append(
             Row(
                 name=f"order {ORDER} pruned at {least:g} nats, validation, nats/character",
