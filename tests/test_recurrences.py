@@ -143,6 +143,18 @@ def test_lstm_has_one_bias_a_gate() -> None:
     assert build_model(92, config).parameter_count() == 5_364_828
 
 
+@pytest.mark.parametrize("arch", ["rnn", "gru", "lstm"])
+def test_gates_start_orthogonal_and_an_lstm_remembers(arch: str) -> None:
+    """Each gate's recurrent matrix keeps lengths, and only the forget gate's bias is not zero."""
+    model = build_model(VOCAB, ModelConfig(arch=arch, hidden_size=10))  # type: ignore[arg-type]
+    _, w_h, b, _ = model.recurrences()[0].rnn.all_weights[0]  # type: ignore[union-attr]
+    for gate in w_h.detach().split(10):
+        torch.testing.assert_close(gate @ gate.T, torch.eye(10), atol=1e-5, rtol=0)
+    forget = slice(10, 20) if arch == "lstm" else slice(0)
+    assert (b[forget] == 1).all()
+    assert b.count_nonzero() == len(b[forget])
+
+
 @pytest.mark.parametrize(("vocab", "parameters"), [(109, 3_375 + 2_834), (27, 1_325 + 702)])
 def test_one_hot_has_the_notebooks_sizes(vocab: int, parameters: int) -> None:
     """What the summaries of notebooks 000 and 004 print: one-hot, SimpleRNN 25, dense."""

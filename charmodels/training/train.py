@@ -366,6 +366,10 @@ def _weighed(mixed: Mixed) -> str:
     )
 
 
+def _threads(count: int) -> str:
+    return "one thread" if count == 1 else f"{count} threads"
+
+
 def _opening(facts: RunFacts, model: CharModel) -> str:
     assert facts.plan is not None
     split, plan = facts.split, facts.plan
@@ -373,5 +377,5 @@ def _opening(facts: RunFacts, model: CharModel) -> str:
         f"{facts.corpus['name']}: {split['train']:,} {split['unit']} to train, "
         f"{split['validation']:,} to validate, {split['test']:,} to test\n"
         f"{facts.model.arch} with {model.parameter_count():,} parameters, {plan.steps:,} steps in "
-        f"{plan.precision} on {plan.device}, seed {facts.training.seed}"
+        f"{plan.precision} on {plan.device}, {_threads(plan.threads)}, seed {facts.training.seed}"
     )
