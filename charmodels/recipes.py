@@ -105,7 +105,7 @@ def _shipped(
 
 RECIPES: dict[str, Recipe] = {
     "municipios": _shipped("mx_municipios", SHORT_LIST, 120, "ships: Mexican municipalities"),
-    # Its n-gram gains 0.02 nats and copies 45 names of 100 instead of 36: not worth it.
+    # Its n-gram gains 0.03 nats on validation, and copies 45 names of 100 instead of 36.
     "es_nombres": Recipe(
         purpose="ships: Spanish first names",
         dataset="es_nombres_frecuencia",

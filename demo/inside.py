@@ -146,7 +146,8 @@ def inside(
     shown = {c for c, _ in nexts["both"]}.union(
         characters, (c for each in seen.expected for c, _ in each)
     )
-    first = model.bundle.states[0].name
+    states = unit_states(model.bundle)
+    memory = seen.after[next(iter(states))].ravel() if states else np.zeros(0)
     return Inside(
         text="\n".join(rows),
         characters=characters,
@@ -155,11 +156,8 @@ def inside(
         values=seen.values,
         agrees=_agrees(rows, seen.values, model.endless, property),
         next=nexts,
-        memory=[
-            round(float(number), 2)
-            for number in np.clip(seen.after[first].ravel()[:MAX_CELLS], -1, 1)
-        ],
-        numbers=sum(seen.after[name].size for name in unit_states(model.bundle)),
+        memory=[round(float(number), 2) for number in np.clip(memory[:MAX_CELLS], -1, 1)],
+        numbers=sum(seen.after[name].size for name in states),
         faces={c: f for c in sorted(shown) if (f := face(c, language)) != Face(c, c)},
     )
 

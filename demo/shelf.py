@@ -216,7 +216,7 @@ class Speaker:
         """The network, and the n-gram beside it with its order: LSTM 160 + n-gram 7."""
         contexts = [s.shape for s in self.model.bundle.states if s.name == "n_0" and s.shape]
         ngram = say(language, "card.ngram")
-        counted = [f"{ngram} {c[0] + 1}" for c in contexts if self.model.has_ngram]
+        counted = [f"{ngram} {context[0] + 1}" for context in contexts]
         return " + ".join(filter(None, [self.network, *counted]))
 
     def _variants(self, language: Language) -> list[str]:

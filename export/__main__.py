@@ -31,6 +31,8 @@ class Export:
     no_ngram: bool = False
     """Leave out the run's n-gram, which knows parts of the list by heart: where the list is
     private."""
+    no_network: bool = False
+    """Leave out the network: the run's n-gram alone, which only counts."""
     no_membership: bool = False
     """Leave out the filter of a list's names: with it anyone can test whether a name they think of
     stands in the list. For private lists."""
@@ -199,6 +201,8 @@ def _export(run_folder: Path, out: Path, args: Export) -> int:
     variants = _listed("--variants", args.variants, (FP32, *VARIANTS))
     from export.writer import GRAPHS, export_run
 
+    if args.no_network and args.no_ngram:
+        raise UsageError("--no-network and --no-ngram leave nothing to export")
     graphs = _listed("--graphs", args.graphs, GRAPHS) if args.graphs is not None else None
     if graphs is not None and "step" not in graphs:
         raise UsageError(f"--graphs {args.graphs} has no step, which every bundle has")
@@ -208,6 +212,7 @@ def _export(run_folder: Path, out: Path, args: Export) -> int:
         force=args.force,
         weights=not args.no_weights,
         ngram=not args.no_ngram,
+        network=not args.no_network,
         membership=not args.no_membership,
         graphs=graphs,
         variants=[name for name in variants if name != FP32],

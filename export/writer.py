@@ -26,7 +26,7 @@ from charmodels.runtime.bundle import (
     variant_file,
     write_bundle,
 )
-from charmodels.runtime.errors import BundleError
+from charmodels.runtime.errors import BundleError, RunError
 from charmodels.runtime.generation import StepModel
 from charmodels.runtime.model import Model, load_bundle
 from charmodels.runtime.onnx_step import OnnxStep
@@ -39,12 +39,13 @@ from charmodels.training.checkpoint import (
     write_tensors,
 )
 from charmodels.training.mixing import Expert, read_expert
-from charmodels.training.speaker import speaking_model
+from charmodels.training.speaker import speaking_model, speaking_ngram
 from export.check import check_bundle
 from export.generate_graph import build_generate_graph
 from export.hybrid_graph import build_hybrid_graph
 from export.kernels import kernels_of
 from export.learned import given_away, learned
+from export.ngram_graph import build_ngram_graph
 from export.parity import prove, prove_prefill, written_tokens
 from export.prefill_graph import build_prefill_graph
 from export.sample_graph import build_sample_graph
@@ -69,6 +70,7 @@ def export_run(
     force: bool = False,
     weights: bool = True,
     ngram: bool = True,
+    network: bool = True,
     membership: bool = True,
     split: Split | None = None,
     graphs: Sequence[str] | None = None,
@@ -84,6 +86,7 @@ def export_run(
         weights: add the trainable weights (float16), so that others can train on from the bundle.
         ngram: weigh the run's n-gram with the network, where it has one; without it the bundle
             knows no record by heart that the network does not.
+        network: without it the bundle is the run's n-gram alone, which it must have.
         membership: for names, add the filter that tells whether the run has read a name.
         split: of the run's corpus, where that is in no file to be read again for the filter.
         graphs: which of GRAPHS to write; without, the step, and the prompt's where it is small.
@@ -98,21 +101,25 @@ def export_run(
     """
     _refuse_to_overwrite(out, force)
     facts = read_run(run)
-    model = read_model(run, facts)
+    model = read_model(run, facts) if network else None
     expert = read_expert(run, len(facts.vocabulary))
     evaluation = read_evaluation(run)
     if expert and not ngram:
         facts, expert, evaluation = of_network_alone(facts), None, {}
-    trained = speaking_model(facts, model, expert)
+    if model:
+        trained = speaking_model(facts, model, expert)
+    elif expert:
+        facts, evaluation = of_ngram_alone(facts), {}
+        trained = speaking_ngram(facts, expert)
+    else:
+        raise RunError(f"{run} has no n-gram; train with --ngram auto, or export its network")
     text = held_out(facts, trained.step) if variants else None  # first: its corpus may be gone
     bundle = describe(facts, trained, model, evaluation)
     if expert and "spelled_share" not in bundle.metrics:  # not evaluated: its card must say it
         bundle = replace(bundle, metrics={**bundle.metrics, **given_away(facts, trained, split)})
     if membership:
         bundle = replace(bundle, membership=learned(facts, trained, report, split))
-    step_graph = build_step_graph(model, bundle)
-    if expert:
-        step_graph = build_hybrid_graph(step_graph, expert.ngram, expert.weights, bundle)
+    step_graph = _build_step(model, expert, bundle)
     files = _write_graphs(graphs, step_graph, model, expert, bundle)
     out.parent.mkdir(parents=True, exist_ok=True)
     aside = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
@@ -128,7 +135,7 @@ def export_run(
             bundle = replace(bundle, variants=judged)
             kept = [variant_file(name) for name, each in judged.items() if each.accepted]
             files |= {name: (aside / name).read_bytes() for name in kept}
-        if weights:
+        if weights and model:
             bundle = replace(bundle, weights=_write_weights(aside / WEIGHTS, facts, model))
         write_bundle(aside, bundle, files, OPSET)
         is_checkable = max(len(graph) for graph in files.values()) <= MAX_BYTES
@@ -142,20 +149,30 @@ def export_run(
     return out
 
 
+def _build_step(model: CharModel | None, expert: Expert | None, bundle: Bundle) -> onnx.ModelProto:
+    """The step of the network, of the n-gram, or of both."""
+    if model is None:
+        assert expert
+        return build_ngram_graph(expert.ngram, bundle)
+    network = build_step_graph(model, bundle)
+    if expert is None:
+        return network
+    return build_hybrid_graph(network, expert.ngram, expert.weights, bundle)
+
+
 def _write_graphs(
     wanted: Sequence[str] | None,
     step: onnx.ModelProto,
-    model: CharModel,
+    model: CharModel | None,
     expert: Expert | None,
     bundle: Bundle,
 ) -> dict[str, bytes]:
     """The graphs of a bundle by their file names; a prompt's only if it is asked for or small."""
     forgets = {"n_0": expert.ngram.order - 1} if expert else {}
+    kernels = kernels_of(model, step) if model else []
     build: dict[str, Callable[[], onnx.ModelProto]] = {
         "step": lambda: step,
-        "prefill": lambda: build_prefill_graph(
-            step, bundle, kernels=kernels_of(model, step), forgets=forgets
-        ),
+        "prefill": lambda: build_prefill_graph(step, bundle, kernels=kernels, forgets=forgets),
         "sample": lambda: build_sample_graph(step, bundle),
         "generate": lambda: build_generate_graph(step, bundle),
     }
@@ -178,10 +195,17 @@ def of_network_alone(facts: RunFacts) -> RunFacts:
     return replace(facts, training=replace(facts.training, ngram="none"), metrics=kept)
 
 
+def of_ngram_alone(facts: RunFacts) -> RunFacts:
+    """The facts of a run as if it had no network: what was counted, and no other's figures."""
+    of_expert = ("expert_", "ngram_")
+    metrics = {k: v for k, v in (facts.metrics or {}).items() if k.startswith(of_expert)}
+    return replace(facts, metrics=metrics)
+
+
 def describe(
-    facts: RunFacts, trained: Model, model: CharModel, evaluation: dict[str, Any]
+    facts: RunFacts, trained: Model, model: CharModel | None, evaluation: dict[str, Any]
 ) -> Bundle:
-    """What the bundle says of its model and of where it comes from."""
+    """What the bundle says of its model and of where it comes from; no network, an n-gram alone."""
     bundle = trained.bundle
     corpus = facts.corpus  # named one by one: its source, a path of the maker's machine, stays
     about: dict[str, Any] = {
@@ -196,10 +220,10 @@ def describe(
         "seed": facts.training.seed,
         "started_from": Path(facts.started_from).name if facts.started_from else None,
         "split": dict(facts.split),
-        "model": asdict(facts.model),
+        "model": asdict(facts.model) if model else {"arch": "ngram"},
         "versions": dict(facts.versions),
     }
-    metrics = facts.metrics or {"parameters": model.parameter_count()}
+    metrics = facts.metrics or ({"parameters": model.parameter_count()} if model else {})
     measured: dict[str, Any] = {**metrics, **evaluation}
     return replace(bundle, provenance=provenance, metrics=measured)
 

@@ -29,6 +29,8 @@ from charmodels.training.mixing import (
 )
 from charmodels.training.speaker import read_speaker, speaking_model
 from charmodels.training.train import reopen_corpus
+from demo.inside import inside
+from demo.shelf import open_shelf
 from export.__main__ import main as export
 from export.writer import export_run
 from tests.runs import TINY, run_json, write_names, write_text
@@ -86,6 +88,37 @@ def test_what_is_shipped_is_what_was_trained(names: Path, tmp_path: Path) -> Non
     assert export([str(names), "--out", str(network), "--no-ngram"]) == 0
     grown = (out / "step.onnx").stat().st_size - (network / "step.onnx").stat().st_size
     assert tables < grown < tables + 8_000, "the graph's nodes, and its tables as counted"
+
+
+def test_an_ngram_goes_out_alone(
+    names: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "alone"
+    assert export([str(names), "--out", str(out), "--no-network"]) == 0
+    alone, both = load_bundle(out), read_speaker(names, read_run(names))
+    assert [state.name for state in alone.bundle.states] == ["n_0"]
+    start = Memory(balanced(both.step.initial_state(), 1.0))
+    assert alone.score("Villa Luz") == pytest.approx(both.score("Villa Luz", start), abs=1e-5)
+    assert alone.generate(5, seed=2) == both.generate(5, seed=2, balance=1.0)
+    assert alone.bundle.weights is None
+    assert alone.bundle.metrics["spelled_share"] == 1.0
+    assert not {"parameters", "nats_per_char"} & alone.bundle.metrics.keys()
+    assert inside(alone, ["Villa Luz"], "en").memory == []
+    (speaker,) = open_shelf([out], shipped=tmp_path / "none")
+    assert f"n-gram {alone.bundle.states[0].shape[0] + 1}" in str(speaker.facts("en"))
+    capsys.readouterr()
+    source = ["--corpus", read_run(names).corpus["source"]]
+    report = ["--report", str(tmp_path / "report.html")]
+    assert main(["evaluate", str(out), *source, *report]) == 0
+    assert "an n-gram, no network" in (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert export([str(out), "--for", "hub", "--out", str(tmp_path / "hub")]) == 0
+    network = shutil.copytree(names, tmp_path / "network")
+    (network / NGRAM).unlink()
+    capsys.readouterr()
+    assert export([str(network), "--out", str(tmp_path / "no"), "--no-network"]) == 1
+    assert "has no n-gram" in capsys.readouterr().err
+    assert export([str(names), "--out", str(tmp_path / "no"), "--no-network", "--no-ngram"]) == 2
+    assert not (tmp_path / "no").exists()
 
 
 def test_without_the_ngram_no_figure_of_it_is_told(names: Path, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 
 from charmodels.corpus.splitting import Split
 from charmodels.evaluation.overlap import covered_share, match_lengths
+from charmodels.ngram.automaton import Automaton
 from charmodels.ngram.hybrid import Hybrid
 from charmodels.ngram.spelling import spelled
 from charmodels.runtime.balance import balanced
@@ -81,9 +82,11 @@ def _copied(model: Model, known: Sequence[str]) -> list[float]:
 
 def measure_given_away(model: Model, split: Split) -> dict[str, float]:
     """Shares of names that can be read in the tables: of the list, and of those held out."""
-    if model.endless or not isinstance(model.step, Hybrid):
+    ngram, vocabulary = model.step, model.vocabulary
+    if isinstance(ngram, Hybrid):
+        ngram = ngram.ngram
+    if model.endless or not isinstance(ngram, Automaton):
         return {}
-    ngram, vocabulary = model.step.ngram, model.vocabulary
     shares = {}
     for name, part in (("spelled_share", split.train), ("spelled_share_held_out", split.test)):
         some = [each for each in part[:_SPELLED] if not vocabulary.unknown(each)]

@@ -62,6 +62,8 @@ def _count(value: Any) -> str:
 def _architecture(model: Any) -> str:
     if not isinstance(model, Mapping) or not isinstance(model.get("arch"), str):
         return _UNSAID
+    if model["arch"] == "ngram":
+        return "an n-gram, no network"
     layers, hidden = said(model.get("layers")), said(model.get("hidden_size"))
     return f"{said(model['arch'])}, layers {layers}, hidden size {hidden}"
 

@@ -26,14 +26,26 @@ def read_speaker(folder: Path, facts: RunFacts) -> Model:
 
 def speaking_model(facts: RunFacts, model: CharModel, expert: Expert | None = None) -> Model:
     """A torch model with everything a bundle would know, for samples and parity."""
-    longest = int(facts.corpus["longest"])
     step: StepModel = TorchStep(model)
     states = state_specs(model)
     if expert:
         step = Hybrid(step, expert.ngram, expert.weights)
-        contexts = StateSpec("n_0", (expert.ngram.order - 1,), "int64")
-        states = (*states, contexts, StateSpec(MIX, (MIX_SIZE,), "float32"))
-    bundle = Bundle(
+        states = (*states, _contexts(expert), StateSpec(MIX, (MIX_SIZE,), "float32"))
+    return Model(step, _bundle(facts, states))
+
+
+def speaking_ngram(facts: RunFacts, expert: Expert) -> Model:
+    """A run's n-gram by itself: no network at all."""
+    return Model(expert.ngram, _bundle(facts, (_contexts(expert),)))
+
+
+def _contexts(expert: Expert) -> StateSpec:
+    return StateSpec("n_0", (expert.ngram.order - 1,), "int64")
+
+
+def _bundle(facts: RunFacts, states: tuple[StateSpec, ...]) -> Bundle:
+    longest = int(facts.corpus["longest"])
+    return Bundle(
         kind=facts.kind,
         vocabulary=facts.vocabulary,
         states=states,
@@ -41,7 +53,6 @@ def speaking_model(facts: RunFacts, model: CharModel, expert: Expert | None = No
         max_chars=500 if facts.kind == "text" else min(longest + longest // 2, 1_000),
         metrics=facts.metrics or {},
     )
-    return Model(step, bundle)
 
 
 def state_specs(model: CharModel) -> tuple[StateSpec, ...]:
