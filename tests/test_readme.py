@@ -7,7 +7,14 @@ import shlex
 from importlib import import_module
 from pathlib import Path
 
+import onnx
 import pytest
+
+from charmodels.runtime.bundle import GENERATE, PREFILL, SAMPLE, STEP
+from export.generate_graph import build_generate_graph
+from export.prefill_graph import build_prefill_graph
+from export.sample_graph import build_sample_graph
+from tests.tiny import lstm_graph, tiny_bundle
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [
@@ -65,3 +72,40 @@ def test_links_inside_the_repository_lead_somewhere():
         for link in re.findall(r"\]\(([^)#]+)\)", page.read_text(encoding="utf-8")):
             if "://" not in link:
                 assert (page.parent / link).exists(), f"{page.name} links to {link}"
+
+
+@pytest.mark.parametrize("file", [STEP, PREFILL, SAMPLE, GENERATE])
+def test_the_table_of_graphs_tells_what_a_graph_takes_and_gives(file):
+    bundle = tiny_bundle()
+    step = lstm_graph(bundle)
+    build = {
+        STEP: lambda: step,
+        PREFILL: lambda: build_prefill_graph(step, bundle),
+        SAMPLE: lambda: build_sample_graph(step, bundle),
+        GENERATE: lambda: build_generate_graph(step, bundle),
+    }
+    graph = build[file]().graph
+    _, inputs, outputs = re.search(rf"^\| (`{file}`) \| (`to.*) \| (.*) \|$", README, re.M).groups()
+    assert _values(graph.input) == _told(inputs)
+    assert _values(graph.output) == _told(outputs)
+
+
+def _values(values):
+    """Name, type and shape of each, in order; the states as one."""
+    found = []
+    for value in values:
+        tensor = value.type.tensor_type
+        dims = ", ".join(str(d.dim_param or d.dim_value) for d in tensor.shape.dim)
+        kind = onnx.helper.tensor_dtype_to_np_dtype(tensor.elem_type).name
+        is_state = re.fullmatch(r"(next_)?[hc]_0", value.name)
+        found.append("states" if is_state else (value.name, kind, dims.replace("31", "vocab")))
+    return [each for i, each in enumerate(found) if each != "states" or found[i - 1] != "states"]
+
+
+def _told(cell):
+    """The same, as a cell of the table says it."""
+    found = []
+    for part in cell.split(";"):
+        told = re.match(r"\s*`(\w+)` (\w+) \(([^)]*)\)", part)
+        found.append((told[1], told[2], told[3].rstrip(",")) if told else "states")
+    return found

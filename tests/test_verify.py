@@ -495,6 +495,15 @@ def test_a_graph_that_grows_is_refused(graph, tmp_path, monkeypatch, make, reaso
     assert reason in refusal(graph, tmp_path, monkeypatch)
 
 
+def test_weights_may_grow_only_so_far(graph, tmp_path, monkeypatch):
+    half = numpy_helper.to_array(graph.graph.initializer[0]).astype(np.float16)
+    add(graph, node("Cast", ["half"], ["x"], to=TensorProto.FLOAT), half=half)
+    monkeypatch.setattr("charmodels.runtime.verify.MOST_GROWN", 2 * half.nbytes)
+    load_proven(graph, tmp_path)
+    monkeypatch.setattr("charmodels.runtime.verify.MOST_GROWN", 2 * half.nbytes - 1)
+    assert "would fill" in refusal(graph, tmp_path, monkeypatch)
+
+
 def test_shapes_the_file_claims_are_not_believed(graph, tmp_path, monkeypatch):
     """A value whose shape nothing gives is not taken from the file's own notes."""
     nodes, weights = shape_from_data()

@@ -41,6 +41,9 @@ BYTES_PER_TEXT = 4 * 2**20
 GROWTH = 8
 """Values made of the weights alone may be this many times the file: int4 weights as float32."""
 
+MOST_GROWN = 128 * 2**20
+"""And so many bytes at most: the largest file that is checked, its weights stored as float16."""
+
 GOLDEN_WORK = 2**30
 """Multiplications, and numbers made besides, until the golden logits are known: a second's."""
 
@@ -243,8 +246,7 @@ def _check_sizes(path: Path, model: Any, bundle: Bundle) -> None:
     one, many = (_infer(path, model, batch) for batch in (1, ROWS_AT_ONCE))
     of_weights, of_text = count_bytes(path, one, many)
     file_bytes = path.stat().st_size
-    if of_weights > GROWTH * file_bytes:
-        raise BundleError(f"{path}: {file_bytes:,} bytes that would fill {of_weights:,}")
+    check_growth(path, of_weights)
     if of_text > BYTES_PER_TEXT:
         raise BundleError(f"{path}: a step would fill {of_text:,} bytes for one text")
     sizes = {tensor.name: tuple(tensor.dims) for tensor in model.graph.initializer}
@@ -255,6 +257,13 @@ def _check_sizes(path: Path, model: Any, bundle: Bundle) -> None:
     check_golden_work(path, bundle, golden_steps(bundle) * (work + (of_weights + of_text) // 4))
     check_promises(path, bundle, many)
     check_divisors(path, model.graph.node, model.graph.initializer, one)
+
+
+def check_growth(path: Path, of_weights: int) -> None:
+    """Bound the bytes that are made of the weights alone."""
+    size = path.stat().st_size
+    if of_weights > min(GROWTH * size, MOST_GROWN):
+        raise BundleError(f"{path}: {size:,} bytes that would fill {of_weights:,}")
 
 
 def golden_steps(bundle: Bundle) -> int:

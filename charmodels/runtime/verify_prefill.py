@@ -32,6 +32,7 @@ from charmodels.runtime.verify import (
     Values,
     check_divisors,
     check_golden_work,
+    check_growth,
     check_nodes,
     check_numbers,
     check_opsets,
@@ -117,8 +118,7 @@ def _check_sizes(path: Path, model: Any, bundle: Bundle) -> None:
     one, many = (_all_values(path, model, batch, time) for batch in (1, ROWS_AT_ONCE))
     of_weights, of_text = count_bytes(path, one, many)
     file_bytes = path.stat().st_size
-    if of_weights > GROWTH * file_bytes:
-        raise BundleError(f"{path}: {file_bytes:,} bytes that would fill {of_weights:,}")
+    check_growth(path, of_weights)
     if of_text > BYTES_PER_PROMPT:
         raise BundleError(f"{path}: a prompt would fill {of_text:,} bytes for one text")
     work = _work_of_prompt(path, model, one, time)

@@ -265,10 +265,12 @@ def _us(micros: list[float]) -> float:
 
 
 def _others(micros: dict[str, list[float]]) -> str:
+    """How much slower than ours the others are."""
     names = {"cell": "torch hand cell", "module": "torch module", "compiled": "torch.compile"}
     names |= {"numpy": "numpy", "step": "step alone"}
-    found = [f"{names[name]} {_us(v):.1f}" for name, v in micros.items() if name in names]
-    return ", ".join(found) + " us" + ("" if "compiled" in micros else "; no compiler here")
+    ours = micros["ours"]
+    found = [f"{names[name]} {ratio(v, ours):.2f}x" for name, v in micros.items() if name in names]
+    return ", ".join(found) + (" as long" if "compiled" in micros else " as long; no compiler here")
 
 
 def _tiny() -> list[Row]:
