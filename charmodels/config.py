@@ -23,6 +23,9 @@ Precision = Literal["auto", "float32", "bfloat16"]
 Engine = Literal["torch", "numpy"]
 NgramChoice = Literal["auto", "none"]
 
+MAX_CACHE = 4096
+"""Characters that a cache looks back on at most: a step takes time for each."""
+
 DEFAULT_SECONDS = 90.0
 """The budget when none is given, CPU seconds."""
 
@@ -145,6 +148,9 @@ class TrainConfig:
     every name once, whatever weight-power says, and at most 5 million characters."""
     ngram_bytes: int = 4_000_000
     """Of the n-gram's tables at most; pruned until they fit."""
+    cache: int = 0
+    """Characters of its own text that a model with an n-gram looks back on, for texts; 0 for none:
+    a text repeats itself, its names first of all."""
     threads: int = 1
     """CPU threads of torch. One is safe: two on a busy two-core machine ran 40 times slower."""
 
@@ -169,6 +175,10 @@ class TrainConfig:
         ):
             value = getattr(self, name)
             _require(value >= 1, f"{name.replace('_', '-')} is {value}; expected 1 or more")
+        _require(
+            self.cache == 0 or 2 <= self.cache <= MAX_CACHE,
+            f"cache is {self.cache}; expected 0, or 2 to {MAX_CACHE}",
+        )
         for name in ("learning_rate", "clip"):
             value = getattr(self, name)
             is_number = value > 0 and math.isfinite(value)

@@ -157,7 +157,7 @@ def _build_step(model: CharModel | None, expert: Expert | None, bundle: Bundle) 
     network = build_step_graph(model, bundle)
     if expert is None:
         return network
-    return build_hybrid_graph(network, expert.ngram, expert.weights, bundle)
+    return build_hybrid_graph(network, expert.ngram, expert.weights, bundle, expert.cache)
 
 
 def _write_graphs(

@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from charmodels.ngram.automaton import Automaton
+from charmodels.ngram.cache import LEAST, PAST, Cache
 from charmodels.runtime.balance import MIX, MIX_SIZE
 from charmodels.runtime.generation import State, StepModel
 from charmodels.runtime.sampling import Floats, Logits, log_softmax
@@ -33,30 +34,40 @@ class Hybrid:
     """A `StepModel` made of two; its state is the network's, the n-gram's `n_0`, and `mix_0`.
 
     State: mix_0 (batch, 3) float32 moves the weights, see `charmodels.runtime.balance`; it is
-    zero, which leaves them as fitted, unless the caller sets it, and never changes by itself.
+    zero, which leaves them as fitted, unless the caller sets it, and never changes by itself. A
+    cache is heard less the more they are moved, and at the ends of the balance not at all.
     """
 
     network: StepModel
     ngram: Automaton
     weights: Floats
     """(order, 2) Of network and n-gram, by the length of the longest context ever seen."""
+    cache: Cache | None = None
+    """Of an endless text: what it said lately, and how it went on."""
 
     def initial_state(self, batch: int = 1) -> State:
         """The state of both before the first character of `batch` texts."""
         mix = np.zeros((batch, MIX_SIZE), dtype=np.float32)
         own = {**self.ngram.initial_state(batch), MIX: mix}
+        if self.cache:
+            own |= self.cache.initial_state(batch)
         return {**self.network.initial_state(batch), **own}
 
     def step(self, tokens: Ids, state: State) -> tuple[Logits, State]:
         """Read tokens (batch,), return logits (batch, vocab) and a new state."""
-        of_network = {name: v for name, v in state.items() if name not in ("n_0", MIX)}
+        of_network = {name: v for name, v in state.items() if name not in ("n_0", MIX, PAST)}
         logits, next_network = self.network.step(tokens, of_network)
         log_chances, next_ngram = self.ngram.step(tokens, {"n_0": state["n_0"]})
         longest = (next_ngram["n_0"] > 0).sum(axis=1)
         mix = state[MIX]
         weights = self.weights[longest] * (1 + mix[:, :1]) + mix[:, 1:]  # (batch, 2)
         mixed = weights[:, :1] * logits + weights[:, 1:] * log_chances
-        return mixed.astype(np.float32), {**next_network, **next_ngram, MIX: mix.copy()}
+        after = {**next_network, **next_ngram, MIX: mix.copy()}
+        if self.cache:
+            after[PAST] = self.cache.move(tokens, state[PAST])
+            given = self.cache.given(after[PAST], mixed.shape[1]) * (1 + mix[:, :1])
+            mixed = np.log(np.maximum(np.exp(log_softmax(mixed)) + given, LEAST))
+        return mixed.astype(np.float32), after
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ Everything is chosen on the validation part, by a network and an n-gram that hav
 the n-gram counts that part too: it has done its work, and counting costs a second.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from charmodels.config import DEFAULT_SECONDS, TrainConfig
+from charmodels.config import DEFAULT_SECONDS, MAX_CACHE, TrainConfig
 from charmodels.evaluation.likelihood import scores
 from charmodels.models.base import CharModel
 from charmodels.ngram.automaton import Automaton, build_automaton
+from charmodels.ngram.cache import LONGEST, Cache, count_runs, fit_votes
 from charmodels.ngram.counting import MAX_ORDER, count, places
 from charmodels.ngram.hybrid import Read, fit_weights
 from charmodels.ngram.ngram import Ngram
@@ -65,6 +66,7 @@ class Expert:
     ngram: Automaton
     weights: Floats
     """(order, 2) Of network and n-gram, by the length of the longest context ever seen."""
+    cache: Cache | None = None
 
 
 @dataclass(frozen=True)
@@ -73,12 +75,13 @@ class Mixed:
 
     ngram: Ngram
     weights: Floats
+    cache: Cache | None = None
     metrics: dict[str, Any] = field(default_factory=dict)
 
     @property
     def expert(self) -> Expert:
         """What is kept."""
-        return Expert(build_automaton(self.ngram), self.weights)
+        return Expert(build_automaton(self.ngram), self.weights, self.cache)
 
 
 def chars_to_count(config: TrainConfig, chars: int) -> int:
@@ -126,7 +129,8 @@ def mix(
     if not validation:
         ngram = smooth(counts, ORDERS[0])
         packed = pack(ngram, max_bytes)
-        return Mixed(packed.ngram, np.full((ngram.order, 2), 0.5), _about(packed, train, endless))
+        about = _about(packed, train, endless)
+        return Mixed(packed.ngram, np.full((ngram.order, 2), 0.5), metrics=about)
     choosing = _some(validation, _TO_CHOOSE // model.vocab, endless=endless)
 
     def cost(packed: Packed) -> float:
@@ -140,15 +144,27 @@ def mix(
     read = read_both(model, packed.ngram, held_out, endless=endless)
     weights = fit_weights(read, order)
     alone = np.ones((order, 2)) * [0, 1]
+    together = read.nats(weights)
+    cache = _fit_cache(together, held_out[0], config.cache) if endless and config.cache else None
     figures = {
-        "mixed_validation_nats_per_char": read.nats(weights),
+        "mixed_validation_nats_per_char": _look_back(together, held_out, cache),
         "ngram_validation_nats_per_char": read.nats(alone),
     }
     whole = [np.concatenate([*train, *validation])] if endless else [*train, *validation]
     again = count(whole, model.vocab, order=order, endless=endless)
     final = pack(smooth(again, order), max_bytes)
     metrics = {name: round(float(nats.mean()), 5) for name, nats in figures.items()}
-    return Mixed(final.ngram, weights, metrics | _about(final, whole, endless))
+    return Mixed(final.ngram, weights, cache, metrics | _about(final, whole, endless))
+
+
+def _fit_cache(nats: Floats, text: Ids, window: int) -> Cache:
+    """The votes that suit a part nobody has learned from, at what the mixture paid for it."""
+    return Cache(fit_votes(nats, count_runs(text, window)), window)
+
+
+def _look_back(nats: Floats, records: Sequence[Ids], cache: Cache | None) -> Floats:
+    """What a text costs with a cache beside the mixture, or whatever it is without one."""
+    return cache.nats(nats, np.concatenate(records)) if cache else nats
 
 
 def _about(packed: Packed, counted: Sequence[Ids], endless: bool) -> dict[str, Any]:
@@ -183,7 +199,7 @@ def mixed_nats(
     pieces = (Read(*part) for part in _read_along(model, mixed.ngram, records, endless=endless))
     nats = [(read.nats(mixed.weights), read.nats(alone)) for read in pieces]
     together, network = (np.concatenate(column) for column in zip(*nats, strict=True))
-    return together, network
+    return _look_back(together, records, mixed.cache), network
 
 
 def _read_along(
@@ -203,8 +219,12 @@ def write_expert(folder: Path, expert: Expert) -> None:
     """Keep it in the run folder, whole or not at all."""
     ngram = expert.ngram
     tables = {name: torch.from_numpy(getattr(ngram, name)) for name in _TABLES}
+    tables["weights"] = torch.from_numpy(expert.weights)
     facts = {"order": ngram.order, "shorter_nodes": ngram.shorter_nodes}
-    write_tensors(folder / NGRAM, tables | {"weights": torch.from_numpy(expert.weights)}, facts)
+    if expert.cache:
+        tables["votes"] = torch.from_numpy(expert.cache.votes)
+        facts["window"] = expert.cache.window
+    write_tensors(folder / NGRAM, tables, facts)
 
 
 def read_expert(folder: Path, vocab: int) -> Expert | None:
@@ -222,9 +242,18 @@ def read_expert(folder: Path, vocab: int) -> Expert | None:
         tables = {name: _table(tensors[name].numpy(), *_TABLES[name]) for name in _TABLES}
         weights = _table(tensors["weights"].numpy(), np.float64, "order, 2")
         _require_sound(tables, weights, order, shorter, vocab)
+        cache = _read_cache(tensors, facts) if "votes" in tensors else None
     except (KeyError, ValueError, TypeError) as error:
         raise RunError(f"{path}: not an n-gram of this run ({error}); train again") from error
-    return Expert(Automaton(**tables, order=order, shorter_nodes=shorter), weights)
+    return Expert(Automaton(**tables, order=order, shorter_nodes=shorter), weights, cache)
+
+
+def _read_cache(tensors: Mapping[str, torch.Tensor], facts: Mapping[str, Any]) -> Cache:
+    votes, window = _table(tensors["votes"].numpy(), np.float64, "longest"), int(facts["window"])
+    is_sound = (votes >= 0).all() and (votes < 1e6).all() and 1 < len(votes) <= LONGEST + 1
+    if not is_sound or votes[0] or not 2 <= window <= MAX_CACHE:
+        raise ValueError("votes are out of their range")
+    return Cache(votes, window)
 
 
 def _table(value: Any, kind: type, shape: str) -> Any:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from charmodels.models import CharModel
 from charmodels.models.torch_step import TorchStep
+from charmodels.ngram.cache import PAST
 from charmodels.ngram.hybrid import Hybrid
 from charmodels.runtime.balance import MIX, MIX_SIZE
 from charmodels.runtime.bundle import Bundle, StateSpec
@@ -29,8 +30,10 @@ def speaking_model(facts: RunFacts, model: CharModel, expert: Expert | None = No
     step: StepModel = TorchStep(model)
     states = state_specs(model)
     if expert:
-        step = Hybrid(step, expert.ngram, expert.weights)
+        step = Hybrid(step, expert.ngram, expert.weights, expert.cache)
         states = (*states, _contexts(expert), StateSpec(MIX, (MIX_SIZE,), "float32"))
+        if expert.cache:
+            states = (*states, StateSpec(PAST, (2, expert.cache.window), "int64"))
     return Model(step, _bundle(facts, states))
 
 
