@@ -6,7 +6,7 @@ character, `score_ids` measures a given text; `charmodels.runtime.rows` writes m
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from itertools import chain, count, islice
+from itertools import count
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -149,14 +149,12 @@ class Stream(Iterator[int]):
         memory = memory or Memory(model.initial_state())
         self._walker = walk(model, balanced(memory.state, sampling.balance))
         self._unread = [memory.token, *beginning.tolist()]
-        self._logits: Logits | None = None
-        self._began, self._endless = len(beginning) > 0, endless
-        self._given = 0
-        self._ids = (
-            self._draw(sampling, seed, row, max_chars)
-            if script is None
-            else self._say(script, max_chars)
-        )
+        self._token, self._logits = np.zeros(1, dtype=np.int64), np.empty((1, 0), np.float32)
+        self._sampling, self._uniforms = sampling, _uniforms(seed, row)
+        self._given, self._left = 0, max_chars
+        self._began = len(beginning) > 0
+        self._endless, self._may_end = endless, not endless and self._began  # no name is empty
+        self._script = None if script is None else iter(script)
         self.ended = False
         """Whether the model itself ended the text."""
 
@@ -177,7 +175,7 @@ class Stream(Iterator[int]):
         confidence, whatever was drawn by it. To be read before the next id; nan before the first,
         and for a script, which nobody weighed.
         """
-        if not self._given or self._logits is None:
+        if not self._given or self._script is not None:
             return float("nan")
         may_end = not self._endless and (self._given > 1 or self._began)
         first = BOUNDARY_ID if may_end else BOUNDARY_ID + 1
@@ -187,34 +185,26 @@ class Stream(Iterator[int]):
         return float(weight[self._unread[-1] - first] / weight.sum())
 
     def __next__(self) -> int:
-        return next(self._ids)
-
-    def _draw(self, sampling: Sampling, seed: int, row: int, max_chars: int) -> Iterator[int]:
-        """One id after another by the model, until it ends the text."""
-        advance, token = self._walker.advance, np.zeros(1, dtype=np.int64)
-        may_end = not self._endless and self._began  # no name is empty
-        for uniform in islice(_uniforms(seed, row), max_chars):
+        if self._left <= 0:
+            raise StopIteration
+        if self._script is not None:
+            token = next(self._script, BOUNDARY_ID)
+            self._unread.append(token)  # read when the memory is asked for
+        else:
             if len(self._unread) == 1:  # at every character but the first
-                token[0] = self._unread[0]
-                self._logits = advance(token)
+                self._token[0] = self._unread[0]
+                self._logits = self._walker.advance(self._token)
             else:
                 self._logits = self._walker.read(np.array(self._unread))
-            drawn = pick_one(self._logits, uniform, sampling, may_end)
-            self._unread, may_end = [drawn], not self._endless
-            self._given += 1
-            if drawn == BOUNDARY_ID:
-                self.ended = True
-                return
-            yield drawn
-
-    def _say(self, script: Iterable[int], max_chars: int) -> Iterator[int]:
-        """What was chosen beforehand, and the end; it is read when the memory is asked for."""
-        for token in islice(chain(script, [BOUNDARY_ID]), max_chars):
-            self._unread.append(token)
-            if token == BOUNDARY_ID:
-                self.ended = True
-                return
-            yield token
+            uniform = next(self._uniforms)
+            token = pick_one(self._logits, uniform, self._sampling, self._may_end)
+            self._unread, self._may_end = [token], not self._endless
+        self._given += 1
+        self._left -= 1
+        if token == BOUNDARY_ID:
+            self.ended, self._left = True, 0
+            raise StopIteration
+        return token
 
 
 def _uniforms(seed: int, row: int) -> Iterator[float]:

@@ -368,8 +368,8 @@ def load_bundle(path: str | Path, *, variant: str = FP32, trusted: bool = False)
     `path` is its folder, a zip archive of it, hf://user/name[@revision] on Hugging Face, or a lone
     step graph; `variant` is one of its graphs: fp32, or fp16, int8, int4 where it has them. Sizes,
     hashes, names and shapes are always checked. The graph's structure and its golden logits are
-    too, unless `trusted`: say so only for bundles of your own, it saves the import of onnx. A lone
-    graph has no golden logits.
+    too, unless `trusted`: say so only for bundles of your own, it saves the import of onnx (but
+    for a small plain RNN, whose weights are read for numpy). A lone graph has no golden logits.
 
     Raises:
         BundleError: the bundle is missing, broken, changed, too new or unsafe, or has no such
@@ -418,7 +418,8 @@ def _load_graph(path: Path, variant: str, trusted: bool) -> Model:
     metadata = session.get_modelmeta().custom_metadata_map
     if METADATA_KEY not in metadata:
         raise BundleError(f"{path}: carries no charmodels metadata; load the bundle's folder")
-    return Model(OnnxStep(session), parse_bundle(metadata[METADATA_KEY], str(path)))
+    step = OnnxStep(session, rnn=read_plain_rnn(path))
+    return Model(step, parse_bundle(metadata[METADATA_KEY], str(path)))
 
 
 def _open_step(path: Path, bundle: Bundle, prefill: Path | None = None) -> OnnxStep:

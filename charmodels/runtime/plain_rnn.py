@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from charmodels.runtime.generation import State
-from charmodels.runtime.prefill import PREFILL_FROM, Prefill
+from charmodels.runtime.prefill import PREFILL_FROM, Prefill, stopped
 from charmodels.runtime.sampling import Ids, Logits
 
 Weights = npt.NDArray[np.float32]
@@ -58,7 +58,11 @@ class PlainRNNWalker:
 
     def advance(self, tokens: Ids) -> Logits:
         """Read tokens (1,); the logits are overwritten by the next call."""
-        np.add(self._from_h, self._rows[tokens[0]], self._h)
+        try:
+            row = self._rows[tokens[0]]
+        except IndexError as error:
+            raise stopped(error) from error
+        np.add(self._from_h, row, self._h)
         np.tanh(self._h, self._h)
         np.dot(self._h_and_one, self._products, self._product)
         return self._logits

@@ -18,7 +18,7 @@ PREFILL_FROM = 6
 many steps. Twenty models of hidden 128, each recurrence alone and in two blocks, crossed over
 between the second id and the fourth; at the sixth all were at least 1.2 times as quick."""
 
-PREFILL_AT_ONCE = 512
+PREFILL_AT_ONCE = 256
 """Characters read by one call at most, so that its memory is bounded whatever the prompt."""
 
 

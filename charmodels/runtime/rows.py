@@ -5,7 +5,7 @@ id is read once for all of them; of twenty thousand towns half the ids are. Each
 numbers are its own, so that it depends only on (seed, row), whoever stands beside it.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -34,10 +34,13 @@ many, up to a limit."""
 
 _MOST_ROWS = 2**14
 _MOST_BYTES = 2**26
-"""Of states and ids of the rows that are written together, where they are more than the first."""
+"""Of states and ids of the rows that are written together."""
 
 _ROOM = 32
 """Ids of a row there is room for at first."""
+
+_DRAWN_AHEAD = 16
+"""Random numbers are drawn for this many ids at a time; the texts do not depend on it."""
 
 _LEAST_CHANCE = 1e-300
 """Of an id that temperature or filters leave none."""
@@ -97,11 +100,11 @@ def write_rows(
         first[:, BOUNDARY_ID] = -np.inf
     way = _Way(guide, sampling, give_up, first) if guide else None
     writer = _Writer(model, sampling, max_chars, not endless, way)
-    most = writer.rows_at_once(first, reader.state())
-    start, size = 0, _FIRST_ROWS
+    start, most = 0, writer.rows_at_once(first, reader.state())
+    size = min(_FIRST_ROWS, most)
     while start < len(keys):
         yield from writer.write(keys[start : start + size], first, reader.state())
-        start, size = start + size, max(_FIRST_ROWS, min(size * _MORE, most))
+        start, size = start + size, min(size * _MORE, most)
 
 
 class _Nodes(NamedTuple):
@@ -127,6 +130,50 @@ class _Nodes(NamedTuple):
             first, last = self.at.searchsorted([start, end]).tolist()
             yield slice(start, end), slice(first, last)
 
+    def follow(self, tokens: Ids, is_on: npt.NDArray[np.bool_], vocab: int) -> "_Nodes":
+        """Those of the rows that go on: one for each id, of those (rows,), after each node.
+
+        Their places in a guide are those of the nodes they come from.
+        """
+        came = self.at[is_on] * vocab + tokens[is_on]
+        order = came.argsort(kind="stable")
+        came = came[order]
+        is_first = np.append(True, came[1:] != came[:-1])[: len(came)]
+        parents, new = np.divmod(came[is_first], vocab)
+        return _Nodes(
+            parents=parents,
+            tokens=new,
+            places=self.places[parents],
+            rows=self.rows[is_on][order],
+            at=is_first.cumsum() - 1,
+            log_weights=self.log_weights[is_on][order],
+        )
+
+
+class _Sheet:
+    """The ids that rows have written."""
+
+    def __init__(self, count: int) -> None:
+        self._ids = np.empty((count, _ROOM), dtype=np.int32)
+        self._lengths = np.zeros(count, dtype=np.int64)
+        self._log_weights = np.zeros(count)
+
+    def write(self, rows: Ids, position: int, tokens: Ids) -> None:
+        """The ids (rows,) of some rows at a position; all before it are there."""
+        if position == self._ids.shape[1]:
+            self._ids = np.hstack([self._ids, np.empty_like(self._ids)])
+        self._ids[rows, position] = tokens
+        self._lengths[rows] += tokens != BOUNDARY_ID
+
+    def weigh(self, rows: Ids, log_weights: Floats) -> None:
+        """What some rows weigh in the end."""
+        self._log_weights[rows] = log_weights
+
+    def __iter__(self) -> Iterator[Written]:
+        told = zip(self._lengths.tolist(), self._log_weights.tolist(), strict=True)
+        for row, (length, log_weight) in enumerate(told):
+            yield Written(self._ids[row, :length].tolist(), log_weight)
+
 
 @dataclass(frozen=True)
 class _Writer:
@@ -139,71 +186,70 @@ class _Writer:
     way: "_Way | None"
 
     def rows_at_once(self, logits: Logits, start: State) -> int:
-        """As many as there is room for their ids and, twice, their states."""
+        """As many as there is room for: their ids, their states before, in and after a step."""
         states = sum(value.nbytes for value in start.values())
-        return min(_MOST_ROWS, _MOST_BYTES // (logits.nbytes + 2 * states + 4 * self.max_chars))
+        a_row = logits.nbytes + 3 * states + 4 * self.max_chars
+        return max(1, min(_MOST_ROWS, _MOST_BYTES // a_row))
 
     def write(self, keys: Keys, first: Logits, start: State) -> Iterator[Written | None]:
         """A row for each of `keys` (rows,), after logits (1, vocab) and the state beside them."""
         count, one = len(keys), np.zeros(1, dtype=np.int64)
-        everywhere = np.zeros(count, dtype=np.int64)
-        nodes = _Nodes(one, one, one, np.arange(count), everywhere, np.zeros(count))
-        ids, states = np.empty((count, _ROOM), dtype=np.int32), start
-        lengths, log_weights = np.empty(count, dtype=np.int64), np.empty(count)
+        nodes = _Nodes(one, one, one, np.arange(count), np.zeros_like(keys, int), np.zeros(count))
+        sheet, states = _Sheet(count), start
         for position in range(self.max_chars):
-            if position == ids.shape[1]:
-                ids = np.hstack([ids, np.empty_like(ids)])
+            if position and not self.may_end and len(nodes.tokens) == count <= ROWS_AT_ONCE:
+                yield from self._write_apart(nodes, states, keys, position, sheet)
+                break
             drawn = uniforms_at(keys[nodes.rows], np.array([position]))
             tokens, after = np.empty_like(nodes.rows), []
             for some, rows in nodes.parts():
                 logits, state = first, start
                 if position:
-                    parents = nodes.parents[some]
-                    before = {name: value.take(parents, 0) for name, value in states.items()}
-                    logits, state = self.model.step(nodes.tokens[some], before)
+                    logits, state = self._step(nodes, some, states)
                     yield None
                 after.append(state)
                 at = nodes.at[rows] - some.start
                 led = self.way.lead(logits, nodes.places[some]) if self.way else logits
                 tokens[rows] = pick(led, drawn[rows], self.sampling, self.may_end, at)
                 if self.way:
-                    self.way.weigh(nodes.log_weights[rows], at, tokens[rows])
-            states = {name: np.concatenate([each[name] for each in after]) for name in start}
-            ids[nodes.rows, position] = tokens
+                    nodes.log_weights[rows] = self.way.weigh(
+                        nodes.log_weights[rows], at, tokens[rows]
+                    )
+            states = after[0] if len(after) == 1 else _joined(after)
+            sheet.write(nodes.rows, position, tokens)
             is_over = (tokens == BOUNDARY_ID) | (nodes.log_weights == -np.inf)
-            is_over |= position + 1 == self.max_chars
-            over = nodes.rows[is_over]
-            lengths[over] = position + (tokens[is_over] != BOUNDARY_ID)
-            log_weights[over] = nodes.log_weights[is_over]
-            if len(over) == len(nodes.rows):
+            sheet.weigh(nodes.rows, nodes.log_weights)
+            nodes = nodes.follow(tokens, ~is_over, logits.shape[1])
+            if not len(nodes.rows):
                 break
-            nodes = _follow(nodes, tokens, ~is_over, logits.shape[1])
             if self.way:
                 nodes = nodes._replace(places=self.way.follow(nodes.places, nodes.tokens, position))
-        for row, (length, log_weight) in enumerate(
-            zip(lengths.tolist(), log_weights.tolist(), strict=True)
-        ):
-            yield Written(ids[row, :length].tolist(), log_weight)
+        yield from sheet
+
+    def _step(self, nodes: _Nodes, some: slice, states: State) -> tuple[Logits, State]:
+        """Read the last ids of some nodes, from the states of their parents."""
+        parents = nodes.parents[some]
+        before = {name: value.take(parents, 0) for name, value in states.items()}
+        return self.model.step(nodes.tokens[some], before)
+
+    def _write_apart(
+        self, nodes: _Nodes, states: State, keys: Keys, position: int, sheet: _Sheet
+    ) -> Iterator[None]:
+        """Go on with texts that no longer share anything, and do not end: quicker by walking."""
+        parents, tokens, rows = nodes.parents, nodes.tokens, nodes.rows
+        walker = walk(self.model, {name: value.take(parents, 0) for name, value in states.items()})
+        for start in range(position, self.max_chars, _DRAWN_AHEAD):
+            ahead = np.arange(start, min(start + _DRAWN_AHEAD, self.max_chars))
+            drawn = uniforms_at(keys[rows], ahead[:, None])
+            for place, uniform in zip(ahead.tolist(), drawn, strict=True):
+                logits = walker.advance(tokens)
+                tokens = pick(logits, uniform, self.sampling, self.may_end)
+                sheet.write(rows, place, tokens)
+                yield None
 
 
-def _follow(nodes: _Nodes, tokens: Ids, is_on: npt.NDArray[np.bool_], vocab: int) -> _Nodes:
-    """The nodes of the rows that go on: one for each id, of those (rows,), after each node.
-
-    Their places in a guide are those of the nodes they come from.
-    """
-    came = nodes.at[is_on] * vocab + tokens[is_on]
-    order = came.argsort(kind="stable")
-    came = came[order]
-    is_first = np.append(True, came[1:] != came[:-1])
-    parents, new = np.divmod(came[is_first], vocab)
-    return _Nodes(
-        parents=parents,
-        tokens=new,
-        places=nodes.places[parents],
-        rows=nodes.rows[is_on][order],
-        at=is_first.cumsum() - 1,
-        log_weights=nodes.log_weights[is_on][order],
-    )
+def _joined(states: Sequence[State]) -> State:
+    return {name: np.concatenate([state[name] for state in states]) for name in states[0]}
 
 
 class _Way:
@@ -224,12 +270,16 @@ class _Way:
             self._led = logits + self._outlook * np.float32(self._sampling.temperature)
         return self._led
 
-    def weigh(self, log_weights: Floats, at: Ids, tokens: Ids) -> None:
-        """Add what ids (rows,) at the nodes led last weigh; -inf for rows that are given up."""
+    def weigh(self, log_weights: Floats, at: Ids, tokens: Ids) -> Floats:
+        """The weights (rows,) of rows at the nodes that were led last, with one more id each.
+
+        -inf for rows that are given up.
+        """
         own, led = (self._log_chances(each)[at, tokens] for each in (self._own, self._led))
-        log_weights += own - led
-        expected = log_weights + self._outlook[at, tokens]
-        log_weights[(expected < self._least) & (tokens != BOUNDARY_ID)] = -np.inf
+        weighed: Floats = log_weights + own - led
+        is_lost = weighed + self._outlook[at, tokens] < self._least
+        weighed[is_lost & (tokens != BOUNDARY_ID)] = -np.inf
+        return weighed
 
     def follow(self, places: Ids, tokens: Ids, position: int) -> Ids:
         """Where ids (nodes,) lead to from these places; any others are forgotten."""
