@@ -36,7 +36,10 @@ def build_hybrid_graph(
         node.output[:] = [_inside(name) for name in node.output]
         node.input[:] = [_inside(name) for name in node.input]
     mixed, moved = _weigh(graph, contexts, log_chances, weights, "" if cache else "logits")
-    states = [("n_0", INT64, (automaton.order - 1,)), (MIX, FLOAT, (MIX_SIZE,))]
+    states: list[tuple[str, int, tuple[int, ...]]] = [
+        ("n_0", INT64, (automaton.order - 1,)),
+        (MIX, FLOAT, (MIX_SIZE,)),
+    ]
     if cache:
         write_cache(graph, cache, mixed, moved)
         states.append((PAST, INT64, (2, cache.window)))

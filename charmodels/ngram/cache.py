@@ -23,6 +23,8 @@ from charmodels.runtime.generation import State
 from charmodels.runtime.sampling import Floats
 from charmodels.runtime.vocabulary import BOUNDARY_ID, Ids
 
+Counts = npt.NDArray[np.uint16]
+
 PAST = "past_0"
 """The state entry's name."""
 
@@ -62,7 +64,8 @@ class Cache:
         longer = np.minimum(np.hstack([none, runs[:, :-1]]) + 1, len(self.votes) - 1)
         runs = np.where(said == newest, longer, 0)
         after = np.stack([np.hstack([said[:, 1:], newest]), np.hstack([runs[:, 1:], none])], axis=1)
-        return after * (newest != BOUNDARY_ID)[:, None]
+        forgetting: Ids = after * (newest != BOUNDARY_ID)[:, None]
+        return forgetting
 
     def given(self, past: Ids, vocab: int) -> npt.NDArray[np.float32]:
         """The votes (batch, vocab) of all places that something came after."""
@@ -79,13 +82,13 @@ class Cache:
 class Runs(NamedTuple):
     """Along a text, the places that vote on each of its characters, by their run."""
 
-    came: Ids
+    came: Counts
     """uint16 (time, longest + 1) Those that the character came after."""
-    all: Ids
+    all: Counts
     """uint16 (time, longest + 1) Those that anything came after."""
 
     def nats(self, nats: Floats, votes: Floats) -> Floats:
-        """What each character costs with these votes, float64 (time,), given what it did without."""
+        """What each character costs with these votes (time,), given what it did without."""
         mixed: Floats = np.log1p(self.all @ votes) - np.log(np.exp(-nats) + self.came @ votes)
         return mixed
 
@@ -104,8 +107,8 @@ def count_runs(text: Ids, window: int, longest: int = LONGEST) -> Runs:
     for counts in (came, everyone):
         counts[:-1] -= counts[1:]  # runs of exactly so many; and none is counted
         counts[0] = 0
-    exactly = (counts[:-1] for counts in (came, everyone))
-    return Runs(*(np.ascontiguousarray(counts.T) for counts in exactly))
+    came, everyone = (np.ascontiguousarray(counts[:-1].T) for counts in (came, everyone))
+    return Runs(came, everyone)
 
 
 def fit_votes(nats: Floats, runs: Runs) -> Floats:
