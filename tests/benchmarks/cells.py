@@ -43,7 +43,9 @@ NAMES = Table(
     {
         "default": Trained((), (60, 180, 450), {60: (1.945, None), 450: (1.925, 1.945)}),
         "gru 224": Trained(_flags("gru", 224, 0.25, 8e-3), (60, 180)),
-        "resgru 128": Trained(_flags("resgru", 128, 0.1, 8e-3, "--embedding-size", "48"), (60, 180)),
+        "resgru 128": Trained(
+            _flags("resgru", 128, 0.1, 8e-3, "--embedding-size", "48"), (60, 180)
+        ),
         "mingru blocks 2 x 96": Trained(_blocks("mingru", 96, 0.1, 8e-3), (60, 180)),
         "minlstm blocks 2 x 92": Trained(_blocks("minlstm", 92, 0.1, 8e-3), (60,)),
         "rglru blocks 2 x 92": Trained(_blocks("rglru", 92, 0.1, 8e-3), (60,)),
