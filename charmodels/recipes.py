@@ -48,7 +48,9 @@ TEXT = Recipe(
     purpose="the default for a text: a residual minimal GRU, little dropout, for passes are few",
     dataset=None,
     model=ModelConfig(arch="resgru", hidden_size=176, dropout=0.05),
-    training=TrainConfig(learning_rate=8e-3, batch_size=32, validations=8, ngram="auto"),
+    training=TrainConfig(
+        learning_rate=8e-3, batch_size=32, validations=8, ngram="auto", cache=1024
+    ),
 )
 SHORT_TEXT = replace(
     TEXT,
@@ -59,7 +61,9 @@ TEXT_RUN = Recipe(
     purpose="the default for a text and some minutes: an LSTM, by then level, and quicker to step",
     dataset=None,
     model=ModelConfig(hidden_size=256, dropout=0.1),
-    training=TrainConfig(learning_rate=2.4e-2, batch_size=32, validations=10, ngram="auto"),
+    training=TrainConfig(
+        learning_rate=2.4e-2, batch_size=32, validations=10, ngram="auto", cache=1024
+    ),
 )
 SHORT_TEXT_RUN = replace(
     TEXT_RUN,

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from charmodels.ngram.cache import LEAST, PAST, Cache
+from charmodels.ngram.cache import LEAST, MOST, PAST, Cache
 from export.ngram_graph import Nodes
 
 
@@ -31,16 +31,21 @@ def write_cache(graph: Nodes, cache: Cache, mixed: str, moved: str) -> None:
         "Concat", said, graph.node("Concat", runs, nothing, axis=2), axis=1, name=f"next_{PAST}"
     )
     _, came = graph.split(said, 2, 1, window - 1)  # after all places but the newest
-    votes = graph.node("Gather", graph.weight("votes", cache.votes.astype(np.float32)), runs)
-    one = graph.weight("one", np.ones(1, dtype=np.float32))
+    votes = graph.node("Gather", graph.weight("cache.votes", cache.votes.astype(np.float32)), runs)
     given, came = (graph.node("Squeeze", each, graph.whole(1)) for each in (votes, came))
+    most, one = (
+        graph.weight(f"cache.{name}", np.array(value, dtype=np.float32))
+        for name, value in (("most", MOST), ("one", 1.0))
+    )
+    whole = graph.node("Max", graph.node("ReduceSum", given, graph.whole(1)), most)
+    heard = graph.node("Mul", graph.node("Div", most, whole), graph.node("Add", moved, one))
     chances = graph.node(
         "ScatterElements",
         graph.node("Softmax", mixed, axis=1),
         came,
-        graph.node("Mul", given, graph.node("Add", moved, one)),
+        graph.node("Mul", given, heard),
         axis=1,
         reduction="add",
     )
-    least = graph.weight("least", np.array(LEAST, dtype=np.float32))
+    least = graph.weight("cache.least", np.array(LEAST, dtype=np.float32))
     graph.node("Log", graph.node("Max", chances, least), name="logits")

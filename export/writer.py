@@ -186,6 +186,7 @@ def _write_graphs(
 def of_network_alone(facts: RunFacts) -> RunFacts:
     """The facts of a run as if it had no n-gram: the network's own figures, and no other."""
     metrics = dict(facts.metrics or {})
+    metrics.pop("uncached_nats_per_char", None)
     if (own := metrics.pop("network_nats_per_char", None)) is not None:
         metrics["nats_per_char"] = own
     if "bits_per_char" in metrics:

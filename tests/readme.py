@@ -267,9 +267,10 @@ COUNTED = ", Kneser-Ney alone"
 def equal_table() -> str:
     """Every architecture at equal parameters, from the finished cells."""
     lines = [
-        "| corpus | model | parameters | CPU s | M characters read | seeds | with n-gram (spread) "
-        "| network alone (spread) | to reach | n-gram MB | graph MB | windows of 256 |",
-        "|---|---|---|---|---|---|---|---|---|---|---|---|",
+        "| corpus | model | parameters | CPU s | M characters read | seeds "
+        "| network alone (spread) | with n-gram | and its own past | to reach | n-gram MB "
+        "| graph MB | windows of 256 |",
+        "|---|---|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     path = RESULTS / "cells.jsonl"
     cells = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
@@ -288,12 +289,14 @@ def equal_table() -> str:
 
     for (corpus, label, seconds), found in sorted(groups.items()):
         first = min(found, key=lambda cell: cell["cell"])
+        uncached = "uncached_nats_per_char"
         windowed, graph = first.get("windowed_nats_per_char"), first.get("graph_bytes")
         lines.append(
             f"| {corpus} | {label} | {first['parameters']:,} | {seconds.removesuffix('s')} "
             f"| {np.median([cell['chars_seen'] for cell in found]) / 1e6:.1f} "
-            f"| {len(found)} | {both([cell['nats_per_char'] for cell in found])} "
-            f"| {both([cell['network_nats_per_char'] for cell in found])} "
+            f"| {len(found)} | {both([cell['network_nats_per_char'] for cell in found])} "
+            f"| {both([cell.get(uncached, cell['nats_per_char']) for cell in found])} "
+            f"| {both([cell['nats_per_char'] for cell in found]) if uncached in first else ''} "
             f"| {goal(corpus, label, int(seconds.removesuffix('s')))} "
             f"| {first['expert_bytes'] / 1e6:.2f} "
             f"| {'' if graph is None else f'{graph / 1e6:.2f}'} "
@@ -307,7 +310,7 @@ def equal_table() -> str:
             size = note[2].partition(" MB")[0].strip()
             lines.append(
                 f"| {corpus} | Kneser-Ney, {note[0].partition(',')[0]}, as many bytes | | | | "
-                f"| {row['value']:.3f}, no network | | | {size} | {size} | |"
+                f"| | {row['value']:.3f}, no network | | | {size} | {size} | |"
             )
     return "\n".join(lines)
 

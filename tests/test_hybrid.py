@@ -13,6 +13,7 @@ from charmodels.config import ModelConfig
 from charmodels.models import CharModel, build_model
 from charmodels.models.torch_step import TorchStep
 from charmodels.ngram.automaton import build_automaton
+from charmodels.ngram.cache import Cache
 from charmodels.ngram.counting import count
 from charmodels.ngram.hybrid import Hybrid, Read, fit_weights
 from charmodels.ngram.packing import pack
@@ -20,14 +21,16 @@ from charmodels.ngram.smoothing import smooth
 from charmodels.ngram.spelling import spelled
 from charmodels.runtime import SettingError, load_bundle
 from charmodels.runtime.balance import balanced
-from charmodels.runtime.bundle import STEP, Bundle, StateSpec, write_bundle
+from charmodels.runtime.bundle import PREFILL, STEP, Bundle, StateSpec, write_bundle
 from charmodels.runtime.generation import State, StepModel
 from charmodels.runtime.model import Model
+from charmodels.runtime.onnx_step import OnnxStep
 from charmodels.runtime.sampling import Floats, Sampling, log_softmax
 from charmodels.runtime.vocabulary import Vocabulary
 from charmodels.training.speaker import state_specs
 from export.hybrid_graph import build_hybrid_graph
-from export.parity import prove, written_tokens
+from export.parity import prove, prove_prefill, written_tokens
+from export.prefill_graph import build_prefill_graph
 from export.step_graph import OPSET, build_step_graph
 from tests.test_ngram_graph import learn
 from tests.tiny import write_golden
@@ -42,10 +45,15 @@ def network(arch: str, vocab: int) -> CharModel:
     return build_model(vocab, config).eval()
 
 
-def hybrid(folder: Path, arch: str) -> tuple[Hybrid, CharModel, Bundle]:
+CACHE = Cache(np.array([0.0, 0.1, 0.6, 2.5]), 9)
+
+
+def hybrid(folder: Path, arch: str, cache: Cache | None = None) -> tuple[Hybrid, CharModel, Bundle]:
     ngram, vocabulary = learn(folder, "names", ORDER)
     model = network(arch, len(vocabulary))
-    states = (StateSpec("n_0", (ORDER - 1,), "int64"), StateSpec("mix_0", (3,), "float32"))
+    states = [StateSpec("n_0", (ORDER - 1,), "int64"), StateSpec("mix_0", (3,), "float32")]
+    if cache:
+        states.append(StateSpec("past_0", (2, cache.window), "int64"))
     bundle = Bundle(
         kind="names",
         vocabulary=vocabulary,
@@ -54,11 +62,12 @@ def hybrid(folder: Path, arch: str) -> tuple[Hybrid, CharModel, Bundle]:
         max_chars=40,
     )
     automaton = build_automaton(pack(ngram, 10**9).ngram)
-    return Hybrid(TorchStep(model), automaton, WEIGHTS), model, bundle
+    return Hybrid(TorchStep(model), automaton, WEIGHTS, cache), model, bundle
 
 
 def ship(folder: Path, mixed: Hybrid, model: CharModel, bundle: Bundle) -> Model:
-    graph = build_hybrid_graph(build_step_graph(model, bundle), mixed.ngram, WEIGHTS, bundle)
+    network = build_step_graph(model, bundle)
+    graph = build_hybrid_graph(network, mixed.ngram, WEIGHTS, bundle, mixed.cache)
     out = folder / "bundle"
     out.mkdir()
     write_bundle(out, bundle, {STEP: graph.SerializeToString()}, OPSET)
@@ -76,18 +85,57 @@ class Balanced:
         return balanced(self._model.initial_state(batch), self._balance)
 
 
-@pytest.mark.parametrize("arch", ["lstm", "mingru"])
-def test_the_graph_weighs_as_the_engines_do(tmp_path: Path, arch: str) -> None:
-    mixed, model, bundle = hybrid(tmp_path, arch)
+@pytest.mark.parametrize(("arch", "cache"), [("lstm", None), ("mingru", None), ("lstm", CACHE)])
+def test_the_graph_weighs_as_the_engines_do(tmp_path: Path, arch: str, cache: Cache | None) -> None:
+    mixed, model, bundle = hybrid(tmp_path, arch, cache)
     shipped = ship(tmp_path, mixed, model, bundle)
     vocab = len(bundle.vocabulary)
     for balance in (0.0, -0.4, 0.7):
         a, b = Balanced(mixed, balance), Balanced(shipped.step, balance)
         for proof in prove(a, b, vocab, steps=60, restart=True):
             assert proof.difference.agrees, f"{arch}, balance {balance}: {proof}"
-    for odd in (replace(mixed, weights=WEIGHTS * 1.001), Balanced(mixed, 0.001)):
+    odds = [replace(mixed, weights=WEIGHTS * 1.001), Balanced(mixed, 0.001)]
+    if cache:
+        odds.append(replace(mixed, cache=replace(cache, votes=cache.votes * 1.001)))
+    for odd in odds:
         proofs = prove(odd, shipped.step, vocab, steps=20, restart=True)
         assert not all(proof.difference.agrees for proof in proofs), "it goes unnoticed"
+
+
+def test_a_cache_is_silent_at_the_ends_of_the_balance_and_speaks_between(tmp_path: Path) -> None:
+    mixed, _, _ = hybrid(tmp_path, "lstm", CACHE)
+    alone = replace(mixed, cache=None)
+    tokens = [1, 2, 3, 1, 2, 3, 1, 2]
+
+    def after(model: Hybrid, balance: float) -> Floats:
+        state = balanced(model.initial_state(), balance)
+        for token in tokens:
+            logits, state = model.step(np.array([token]), state)
+        return log_softmax(logits)[0]
+
+    for balance in (-1.0, 1.0):
+        assert after(mixed, balance) == pytest.approx(after(alone, balance), abs=1e-4)
+    more = {b: after(mixed, b)[3] - after(alone, b)[3] for b in (-0.8, 0.0, 0.5)}
+    assert more[0.0] > 1, "what came after it twice is not expected"
+    assert min(more.values()) > 0
+
+
+def test_a_prompt_is_looked_back_on_at_once(tmp_path: Path) -> None:
+    mixed, model, bundle = hybrid(tmp_path, "lstm", CACHE)
+    network = build_step_graph(model, bundle)
+    step = build_hybrid_graph(network, mixed.ngram, WEIGHTS, bundle, CACHE)
+    prompt = build_prefill_graph(step, bundle, forgets={"n_0": ORDER - 1})
+    write_bundle(
+        tmp_path,
+        bundle,
+        {STEP: step.SerializeToString(), PREFILL: prompt.SerializeToString()},
+        OPSET,
+    )
+    engine = load_bundle(write_golden(tmp_path)).step
+    assert isinstance(engine, OnnxStep)
+    assert engine.prefill
+    for proof in prove_prefill(engine, engine.prefill):
+        assert proof.difference.agrees, proof
 
 
 def test_the_network_s_graph_is_left_as_it_was(tmp_path: Path) -> None:

@@ -67,6 +67,8 @@ def _reading(rest: dict[str, Any], of_names: bool) -> Group:
     rest.pop("bits_per_char", None)
     if "network_nats_per_char" in rest:
         rows.append(row("its network alone", rest.pop("network_nats_per_char")))
+    if "uncached_nats_per_char" in rest:
+        rows.append(row("network and n-gram without its past", rest.pop("uncached_nats_per_char")))
     if "windowed_nats_per_char" in rest:
         rows.append(row("this model, windows of 256", rest.pop("windowed_nats_per_char")))
     order, ngram = rest.pop("ngram_order", None), rest.pop("ngram_nats_per_char", None)

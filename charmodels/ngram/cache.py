@@ -4,9 +4,10 @@ The n-gram knows what its corpus says; a text also repeats itself, its names fir
 place of the last `window` characters votes for the character that came after it, the more the more
 characters up to there are those up to now:
 
-    P(w) = (P_mixture(w) + sum over places j of votes[run_j] [w came after j]) / (1 + all votes)
+    P(w) = (P_mixture(w) + k sum over places j of votes[run_j] [w came after j]) / (1 + k V)
 
-where run_j counts equal characters back from j and back from the end, up to len(votes) - 1.
+where run_j counts equal characters back from j and back from the end, up to len(votes) - 1, V are
+all votes, and k = min(1, MOST / V).
 
 Source: Kuhn and De Mori 1990, "A cache-based natural language model for speech recognition",
 doi:10.1109/34.56193; that places vote by how alike they are: Grave, Joulin and Usunier 2017,
@@ -14,7 +15,7 @@ doi:10.1109/34.56193; that places vote by how alike they are: Grave, Joulin and 
 """
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -30,6 +31,12 @@ PAST = "past_0"
 
 LONGEST = 8
 """Equal characters that are counted at most."""
+
+MOST = 0.25
+"""What all places may give together, where the mixture gives 1. Without a bound a text that has
+said a thing twice says it for ever: at temperature 0.7 a fifth of what is written stood there
+before, of Shakespeare's own a hundredth. With this one it is a hundredth, too, and nine tenths of
+what a cache gains are kept (tests/benchmarks/results/tried.md)."""
 
 LEAST = 1e-30
 """Of a probability whose logarithm is taken."""
@@ -72,7 +79,8 @@ class Cache:
         given = np.zeros((len(past), vocab), dtype=np.float32)
         votes = self.votes.astype(np.float32)[past[:, 1, :-1]]
         np.add.at(given, (np.arange(len(past))[:, None], past[:, 0, 1:]), votes)
-        return given
+        heard: npt.NDArray[np.float32] = given * _heard(given.sum(axis=1, keepdims=True))
+        return heard
 
     def nats(self, nats: Floats, text: Ids) -> Floats:
         """What each character of a whole text (time,) costs, given what it did without."""
@@ -89,8 +97,17 @@ class Runs(NamedTuple):
 
     def nats(self, nats: Floats, votes: Floats) -> Floats:
         """What each character costs with these votes (time,), given what it did without."""
-        mixed: Floats = np.log1p(self.all @ votes) - np.log(np.exp(-nats) + self.came @ votes)
+        whole = self.all @ votes
+        heard = _heard(whole)
+        came = np.exp(-nats) + heard * (self.came @ votes)
+        mixed: Floats = np.log1p(heard * whole) - np.log(came)
         return mixed
+
+
+def _heard(votes: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """By what votes are multiplied that come to so much together."""
+    heard: npt.NDArray[Any] = MOST / np.maximum(votes, np.float32(MOST))
+    return heard
 
 
 def count_runs(text: Ids, window: int, longest: int = LONGEST) -> Runs:
@@ -115,7 +132,8 @@ def fit_votes(nats: Floats, runs: Runs) -> Floats:
     """The votes (longest + 1,) at which a text costs least, drawn a little to few.
 
     Each round moves every vote to where a bound on the cost, which touches it at the votes so far,
-    is least: no round makes it worse.
+    is least: no round makes it worse. All are taken as heard in full, which finds them as well as
+    with `MOST`, and never lets them run away.
 
     Args:
         nats: (time,) What the mixture alone pays for each character of a part it has not read.
@@ -125,8 +143,8 @@ def fit_votes(nats: Floats, runs: Runs) -> Floats:
     votes = np.full(came.shape[1], _PRIOR)
     votes[0] = 0.0
     for _ in range(_ROUNDS):
-        shares = votes * (came / (chances + came @ votes)[:, None]).sum(axis=0)
-        weights = (everyone / (1 + everyone @ votes)[:, None]).sum(axis=0)
+        shares = votes * (came.T @ (1 / (chances + came @ votes)))
+        weights = everyone.T @ (1 / (1 + everyone @ votes))
         votes = (shares + _PULL * _PRIOR) / (weights + _PULL)
         votes[0] = 0.0
     return votes

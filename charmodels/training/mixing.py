@@ -7,7 +7,7 @@ the n-gram counts that part too: it has done its work, and counting costs a seco
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -153,7 +153,11 @@ def mix(
     whole = [np.concatenate([*train, *validation])] if endless else [*train, *validation]
     again = count(whole, model.vocab, order=order, endless=endless)
     final = pack(smooth(again, order), max_bytes)
+    if cache:
+        figures["mixed_uncached_validation_nats_per_char"] = together
     metrics = {name: round(float(nats.mean()), 5) for name, nats in figures.items()}
+    if cache:
+        metrics["expert_cache_chars"] = cache.window
     return Mixed(final.ngram, weights, cache, metrics | _about(final, whole, endless))
 
 
@@ -191,15 +195,23 @@ def read_both(model: CharModel, ngram: Ngram, records: Sequence[Ids], *, endless
     return Read(*whole)
 
 
-def mixed_nats(
-    model: CharModel, mixed: Mixed, records: Sequence[Ids], *, endless: bool
-) -> tuple[Floats, Floats]:
-    """Nats of every character, float64 (chars,): of the two together, and of the network alone."""
+class Paid(NamedTuple):
+    """Nats of every character, float64 (chars,)."""
+
+    together: Floats
+    """By all that speaks."""
+    uncached: Floats
+    """By network and n-gram; the same where there is no cache."""
+    network: Floats
+
+
+def mixed_nats(model: CharModel, mixed: Mixed, records: Sequence[Ids], *, endless: bool) -> Paid:
+    """What `records` cost, read once."""
     alone = np.ones_like(mixed.weights) * [1, 0]
     pieces = (Read(*part) for part in _read_along(model, mixed.ngram, records, endless=endless))
     nats = [(read.nats(mixed.weights), read.nats(alone)) for read in pieces]
-    together, network = (np.concatenate(column) for column in zip(*nats, strict=True))
-    return _look_back(together, records, mixed.cache), network
+    uncached, network = (np.concatenate(column) for column in zip(*nats, strict=True))
+    return Paid(_look_back(uncached, records, mixed.cache), uncached, network)
 
 
 def _read_along(

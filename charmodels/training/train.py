@@ -19,7 +19,7 @@ from charmodels.corpus.splitting import Split, split_corpus
 from charmodels.evaluation.likelihood import name_nats, text_nats, text_nats_side_by_side
 from charmodels.evaluation.report import EVALUATION
 from charmodels.models import CharModel, build_model
-from charmodels.runtime.errors import RunError
+from charmodels.runtime.errors import RunError, SettingError
 from charmodels.runtime.vocabulary import Ids, Vocabulary
 from charmodels.training.batches import Batches, NameBatches, NameStream, TextStreams
 from charmodels.training.checkpoint import (
@@ -78,6 +78,10 @@ def new_facts(
         start.vocabulary.extended(corpus.records) if start else Vocabulary.of(corpus.records)
     )
     check_engine(model, training)
+    if training.cache and corpus.kind == "names":
+        raise SettingError(
+            f"cache is {training.cache}, but names are read each alone; leave --cache out"
+        )
     return RunFacts(
         kind=corpus.kind,
         vocabulary=vocabulary,
@@ -329,16 +333,19 @@ def _metrics(model: CharModel, progress: Progress) -> dict[str, Any]:
 def _test_metrics(
     facts: RunFacts, model: CharModel, mixed: Mixed | None, test: list[Ids]
 ) -> dict[str, Any]:
-    endless, alone = facts.kind == "text", {}
+    endless, others = facts.kind == "text", {}
     if mixed:
-        together, network = mixed_nats(model, mixed, test, endless=endless)
-        nats = float(together.mean())
-        alone = {"network_nats_per_char": round(float(network.mean()), 5)}
+        paid = mixed_nats(model, mixed, test, endless=endless)
+        nats = float(paid.together.mean())
+        others["network_nats_per_char"] = round(float(paid.network.mean()), 5)
+        if mixed.cache:
+            others["uncached_nats_per_char"] = round(float(paid.uncached.mean()), 5)
     elif endless:
         nats = float(text_nats(model, test[0]).mean())
     else:
         nats = _nats_per_char(model, test)
-    return {"nats_per_char": round(nats, 5), "bits_per_char": round(nats / math.log(2), 5), **alone}
+    bits = nats / math.log(2)
+    return {"nats_per_char": round(nats, 5), "bits_per_char": round(bits, 5), **others}
 
 
 def _sampler(facts: RunFacts, model: CharModel) -> Callable[[], list[str]]:
@@ -360,9 +367,14 @@ def _weighed(mixed: Mixed) -> str:
     size += f", of {m['expert_chars']:,} characters"
     if "mixed_validation_nats_per_char" not in m:
         return f"{size}; nothing is held out, so it is heard as much as the network"
+    together = m["mixed_validation_nats_per_char"]
+    told = f"{size}; on validation it costs {m['ngram_validation_nats_per_char']:.3f} nats alone, "
+    if not mixed.cache:
+        return f"{told}weighed with the network {together:.3f}"
     return (
-        f"{size}; on validation it costs {m['ngram_validation_nats_per_char']:.3f} nats alone, "
-        f"weighed with the network {m['mixed_validation_nats_per_char']:.3f}"
+        f"{told}weighed with the network {m['mixed_uncached_validation_nats_per_char']:.3f}, and "
+        f"with what the text itself said in its last {mixed.cache.window:,} characters "
+        f"{together:.3f}"
     )
 
 

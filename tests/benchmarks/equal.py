@@ -218,10 +218,13 @@ def _row(
 ) -> Row:
     together = [line["nats_per_char"] for line in lines]
     alone = [line["network_nats_per_char"] for line in lines]
+    key = "uncached_nats_per_char"
+    uncached = [line[key] for line in lines if key in line]
     first = lines[0]
     windowed = first.get("windowed_nats_per_char")
     note = (
-        f"{seconds} s, {len(lines)} seeds, spread {max(together) - min(together):.3f}; network "
+        f"{seconds} s, {len(lines)} seeds, spread {max(together) - min(together):.3f}; "
+        f"{f'without its own past {statistics.median(uncached):.3f}; ' if uncached else ''}network "
         f"alone {statistics.median(alone):.3f}, spread {max(alone) - min(alone):.3f}, "
         f"{first['parameters']:,} parameters; n-gram of order {first['expert_order']}, "
         f"{first['expert_bytes'] / 1e6:.2f} MB; "
