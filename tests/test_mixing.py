@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -217,6 +218,40 @@ def test_only_so_much_is_counted(names: Path, monkeypatch: pytest.MonkeyPatch) -
     long = np.concatenate(train)
     mixed = mix(model, facts.training, [long], [long[:50]], endless=True)
     assert mixed.metrics["expert_chars"] == 250
+
+
+def test_a_text_looks_back_on_itself_and_the_run_says_what_that_is_worth(text: Path) -> None:
+    metrics, expert = run_json(text)["metrics"], read_expert(text, vocab_of(text))
+    assert expert
+    assert expert.cache
+    assert metrics["expert_cache_chars"] == expert.cache.window == 1024
+    assert expert.cache.votes[1:].max() > 0
+    before, after = (metrics[f"mixed_{how}validation_nats_per_char"] for how in ("uncached_", ""))
+    assert after < before
+    facts = read_run(text)
+    alone = speaking_model(facts, read_model(text, facts), replace(expert, cache=None))
+    assert paid_by_steps(alone, text) == pytest.approx(metrics["uncached_nats_per_char"], abs=2e-5)
+
+
+def vocab_of(run: Path) -> int:
+    return len(read_run(run).vocabulary)
+
+
+@pytest.mark.parametrize("votes", [[0.0], [0.5, 1.0], [0.0, -1.0], [0.0, np.nan], [0.0] * 10])
+def test_votes_out_of_range_are_no_cache(text: Path, tmp_path: Path, votes: list[float]) -> None:
+    run = shutil.copytree(text, tmp_path / "run")
+    tensors, facts = read_tensors(run / NGRAM)
+    write_tensors(run / NGRAM, tensors | {"votes": torch.tensor(votes, dtype=torch.float64)}, facts)
+    with pytest.raises(RunError, match="votes are out of their range"):
+        read_expert(run, vocab_of(run))
+
+
+def test_names_have_no_past(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out, corpus = tmp_path / "run", str(write_names(tmp_path))
+    assert main(["train", corpus, "--out", str(out), "--cache", "64"]) == 1
+    assert "names are read each alone" in capsys.readouterr().err
+    assert main(["train", corpus, "--out", str(out), "--cache", "1"]) == 1
+    assert "expected 0, or 2 to 4096" in capsys.readouterr().err
 
 
 def test_tables_too_small_for_anything_still_open(tmp_path: Path) -> None:

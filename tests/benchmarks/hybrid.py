@@ -17,6 +17,7 @@ from charmodels.corpus.registry import open_corpus
 from charmodels.corpus.splitting import split_corpus
 from charmodels.models import build_model
 from charmodels.ngram.automaton import build_automaton
+from charmodels.ngram.cache import LONGEST, Cache
 from charmodels.ngram.counting import count
 from charmodels.ngram.packing import pack
 from charmodels.ngram.smoothing import smooth
@@ -30,9 +31,11 @@ from charmodels.training.speaker import state_specs
 from export.hybrid_graph import build_hybrid_graph
 from export.step_graph import build_step_graph
 from tests.benchmarks.rows import Row
+from tests.benchmarks.speed import ratio
 
 ORDER, BYTES = 7, 4_000_000
 CHARS, ROUNDS = 200, 41
+VOTES = np.linspace(0, 1, LONGEST + 1)
 NETWORKS = {"LSTM 256": ModelConfig(hidden_size=256), "text's default": TEXT.model}
 
 
@@ -51,15 +54,19 @@ def rows() -> list[Row]:
         model = build_model(len(vocabulary), config).eval()
         bundle = Bundle("text", vocabulary, state_specs(model), Sampling(), CHARS)
         network = build_step_graph(model, bundle)
-        hybrid = build_hybrid_graph(network, automaton, np.full((ORDER, 2), 0.5), bundle)
+        halves = np.full((ORDER, 2), 0.5)
+        hybrid, whole = (
+            build_hybrid_graph(network, automaton, halves, bundle, cache)
+            for cache in (None, Cache(VOTES, TEXT.training.cache))
+        )
         with tempfile.TemporaryDirectory() as folder:
             steps = []
-            for graph in (network, hybrid):
+            for graph in (network, hybrid, whole):
                 path = Path(folder) / f"{len(steps)}.onnx"
                 path.write_bytes(graph.SerializeToString())
                 steps.append(OnnxStep(open_session(path)))
             walkers = [walk(step, step.initial_state()) for step in steps]
-            micros: list[list[float]] = [[], []]
+            micros: list[list[float]] = [[], [], []]
             for number in range(ROUNDS):
                 piece = read[number * CHARS : (number + 1) * CHARS, None]
                 for walker, taken in zip(walkers, micros, strict=True):
@@ -67,16 +74,23 @@ def rows() -> list[Row]:
                     for token in piece:
                         walker.advance(token)
                     taken.append((time.perf_counter() - start) / CHARS * 1e6)
-        alone, both = map(statistics.median, micros)
-        found.append(
+        alone, both, all_three = map(statistics.median, micros)
+        found += [
             Row(
                 name=f"step with n-gram / {name} alone",
-                value=statistics.median(b / a for a, b in zip(*micros, strict=True)),
+                value=ratio(micros[1], micros[0]),
                 unit="x",
                 limit=2.5,
                 note=f"{both:.0f} against {alone:.0f} us; order {ORDER}, "
                 f"{packed.bytes / 1e6:.2f} MB, {len(hybrid.graph.node)} nodes against "
                 f"{len(network.graph.node)}",
-            )
-        )
+            ),
+            Row(
+                name=f"step with n-gram and its own past / {name} alone",
+                value=ratio(micros[2], micros[0]),
+                unit="x",
+                note=f"{all_three:.0f} us; {TEXT.training.cache:,} characters, "
+                f"{len(whole.graph.node)} nodes",
+            ),
+        ]
     return found
