@@ -19,7 +19,7 @@ OUT = ROOT / ".github"
 COLOURS = 96
 """Colours of a picture: enough for flat areas and letters, a third of the bytes."""
 
-INSIDE = "#inside?model=shakespeare&unit=h_0.105"
+INSIDE = "#inside?model=shakespeare&unit=h_0.53"
 """A unit that counts how long a line is."""
 NAMES = "#names?" + urlencode(
     {"model": "municipios", "pattern": "(San|Santa) .*(tepec|tlán)", "seed": 7}
