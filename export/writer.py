@@ -200,6 +200,7 @@ def of_ngram_alone(facts: RunFacts) -> RunFacts:
     """The facts of a run as if it had no network: what was counted, and no other's figures."""
     of_expert = ("expert_", "ngram_")
     metrics = {k: v for k, v in (facts.metrics or {}).items() if k.startswith(of_expert)}
+    metrics.pop("expert_cache_chars", None)
     return replace(facts, metrics=metrics)
 
 

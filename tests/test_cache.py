@@ -54,6 +54,14 @@ def test_a_whole_text_is_looked_back_on_as_step_by_step(text: Ids, window: int) 
         past = cache.move(np.array([token]), past)
 
 
+def test_a_text_is_looked_back_on_piece_by_piece(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = np.random.default_rng(1).integers(1, 4, 3_000)
+    cache, nats = Cache(np.linspace(0.0, 0.4, LONGEST + 1), 60), np.full(3_000, 1.5)
+    at_once = cache.nats(nats, text)
+    monkeypatch.setattr("charmodels.ngram.cache._PIECE", 100)
+    assert cache.nats(nats, text) == pytest.approx(at_once, rel=1e-12)
+
+
 def test_rows_are_apart_and_a_boundary_forgets() -> None:
     cache = Cache(np.array([0.0, 1.0, 2.0]), 6)
     past = cache.initial_state(2)[PAST]

@@ -34,15 +34,18 @@ LONGEST = 8
 
 MOST = 0.25
 """What all places may give together, where the mixture gives 1. Without a bound a text that has
-said a thing twice says it for ever: at temperature 0.7 a fifth of what is written stood there
-before, of Shakespeare's own a hundredth. With this one it is a hundredth, too, and nine tenths of
-what a cache gains are kept (tests/benchmarks/results/tried.md)."""
+said a thing twice says it for ever: at temperature 0.7 a sixth of what is written stood there
+before, by twelve characters, of Shakespeare's own a hundredth. With this one it is a hundredth,
+too, and nine tenths of what a cache gains are kept (tests/benchmarks/results/tried.md)."""
 
 LEAST = 1e-30
 """Of a probability whose logarithm is taken."""
 
+_PIECE = 2**17
+"""Characters that are looked back from at a time, for the memory it takes."""
+
 _ROUNDS = 200
-"""Of fitting: each costs less than the one before."""
+"""Of fitting: after each a text costs no more than before."""
 
 _PRIOR, _PULL = 0.02, 1.0
 """What a place is thought to give before any came, and how many places that belief is worth."""
@@ -84,7 +87,13 @@ class Cache:
 
     def nats(self, nats: Floats, text: Ids) -> Floats:
         """What each character of a whole text (time,) costs, given what it did without."""
-        return count_runs(text, self.window, len(self.votes) - 1).nats(nats, self.votes)
+        longest, found = len(self.votes) - 1, np.empty_like(nats)
+        for start in range(0, len(text), _PIECE):
+            begin, end = max(0, start - self.window - longest), start + _PIECE
+            runs = count_runs(text[begin:end], self.window, longest)
+            some = Runs(*(counts[start - begin :] for counts in runs))
+            found[start:end] = some.nats(nats[start:end], self.votes)
+        return found
 
 
 class Runs(NamedTuple):
@@ -132,8 +141,8 @@ def fit_votes(nats: Floats, runs: Runs) -> Floats:
     """The votes (longest + 1,) at which a text costs least, drawn a little to few.
 
     Each round moves every vote to where a bound on the cost, which touches it at the votes so far,
-    is least: no round makes it worse. All are taken as heard in full, which finds them as well as
-    with `MOST`, and never lets them run away.
+    is least: no round makes it worse, that pull included. All are taken as heard in full, which
+    finds them as well as with `MOST`, and never lets them run away.
 
     Args:
         nats: (time,) What the mixture alone pays for each character of a part it has not read.

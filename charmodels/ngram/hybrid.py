@@ -33,6 +33,8 @@ _NEWTON_STEPS = 30
 class Hybrid:
     """A `StepModel` made of two; its state is the network's, the n-gram's `n_0`, and `mix_0`.
 
+    With a cache, `past_0`, too.
+
     State: mix_0 (batch, 3) float32 moves the weights, see `charmodels.runtime.balance`; it is
     zero, which leaves them as fitted, unless the caller sets it, and never changes by itself. A
     cache is heard less the more they are moved, and at the ends of the balance not at all.

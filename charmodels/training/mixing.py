@@ -145,9 +145,13 @@ def mix(
     weights = fit_weights(read, order)
     alone = np.ones((order, 2)) * [0, 1]
     together = read.nats(weights)
-    cache = _fit_cache(together, held_out[0], config.cache) if endless and config.cache else None
+    cache, looked_back = None, together
+    if endless and config.cache:
+        runs = count_runs(held_out[0], config.cache)
+        cache = Cache(fit_votes(together, runs), config.cache)
+        looked_back = runs.nats(together, cache.votes)
     figures = {
-        "mixed_validation_nats_per_char": _look_back(together, held_out, cache),
+        "mixed_validation_nats_per_char": looked_back,
         "ngram_validation_nats_per_char": read.nats(alone),
     }
     whole = [np.concatenate([*train, *validation])] if endless else [*train, *validation]
@@ -159,16 +163,6 @@ def mix(
     if cache:
         metrics["expert_cache_chars"] = cache.window
     return Mixed(final.ngram, weights, cache, metrics | _about(final, whole, endless))
-
-
-def _fit_cache(nats: Floats, text: Ids, window: int) -> Cache:
-    """The votes that suit a part nobody has learned from, at what the mixture paid for it."""
-    return Cache(fit_votes(nats, count_runs(text, window)), window)
-
-
-def _look_back(nats: Floats, records: Sequence[Ids], cache: Cache | None) -> Floats:
-    """What a text costs with a cache beside the mixture, or whatever it is without one."""
-    return cache.nats(nats, np.concatenate(records)) if cache else nats
 
 
 def _about(packed: Packed, counted: Sequence[Ids], endless: bool) -> dict[str, Any]:
@@ -211,7 +205,9 @@ def mixed_nats(model: CharModel, mixed: Mixed, records: Sequence[Ids], *, endles
     pieces = (Read(*part) for part in _read_along(model, mixed.ngram, records, endless=endless))
     nats = [(read.nats(mixed.weights), read.nats(alone)) for read in pieces]
     uncached, network = (np.concatenate(column) for column in zip(*nats, strict=True))
-    return Paid(_look_back(uncached, records, mixed.cache), uncached, network)
+    cache = mixed.cache
+    together = cache.nats(uncached, np.concatenate(records)) if cache else uncached
+    return Paid(together, uncached, network)
 
 
 def _read_along(

@@ -80,7 +80,7 @@ def new_facts(
     check_engine(model, training)
     if training.cache and corpus.kind == "names":
         raise SettingError(
-            f"cache is {training.cache}, but names are read each alone; leave --cache out"
+            f"cache is {training.cache}, but names are read each alone; use --cache 0"
         )
     return RunFacts(
         kind=corpus.kind,
