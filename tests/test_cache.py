@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from charmodels.ngram.cache import LONGEST, MOST, PAST, Cache, count_runs, fit_votes
+from charmodels.ngram.cache import LEAST, LONGEST, MOST, PAST, Cache, count_runs, fit_votes
 from charmodels.runtime.sampling import Floats
 from charmodels.runtime.vocabulary import BOUNDARY_ID, Ids
 
@@ -60,6 +60,16 @@ def test_a_text_is_looked_back_on_piece_by_piece(monkeypatch: pytest.MonkeyPatch
     at_once = cache.nats(nats, text)
     monkeypatch.setattr("charmodels.ngram.cache._PIECE", 100)
     assert cache.nats(nats, text) == pytest.approx(at_once, rel=1e-12)
+
+
+def test_what_the_mixture_thought_impossible_costs_no_more_than_the_step_says() -> None:
+    text = np.array([1, 2, 3, 1, 2, 4])
+    nats = np.array([1.0, 1.0, 1.0, 1.0, 900.0, np.inf])
+    votes = fit_votes(nats, count_runs(text, 10))
+    assert np.isfinite(votes).all()
+    paid = Cache(votes, 10).nats(nats, text)
+    assert paid[4] < 10, "it came after the same before"
+    assert paid[5] == pytest.approx(-np.log(LEAST), abs=0.3)
 
 
 def test_rows_are_apart_and_a_boundary_forgets() -> None:

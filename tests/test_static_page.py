@@ -144,7 +144,7 @@ def test_a_letter_tells_what_else_could_have_stood_there(chromium: Any, address:
         written = (tab.text_content("p.reply") or "")[: len("Y dijo ") + 5]
         best = load_bundle(SHIPPED / "biblia", trusted=True).predict(written, 5)
         shown = tab.locator("#place .percent").all_text_contents()
-        number = [float(text.replace("\N{NO-BREAK SPACE}", "").rstrip("%")) for text in shown]
+        number = [float(text.replace("\N{NO-BREAK SPACE}", "").strip("<%")) for text in shown]
         assert number == pytest.approx([100 * each.probability for each in best], abs=0.51)
         before = tab.text_content("#place .percent")
         tab.fill("#what-if", "2")

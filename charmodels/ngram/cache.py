@@ -109,7 +109,7 @@ class Runs(NamedTuple):
         whole = self.all @ votes
         heard = _heard(whole)
         came = np.exp(-nats) + heard * (self.came @ votes)
-        mixed: Floats = np.log1p(heard * whole) - np.log(came)
+        mixed: Floats = np.log1p(heard * whole) - np.log(np.maximum(came, LEAST))
         return mixed
 
 
@@ -148,7 +148,8 @@ def fit_votes(nats: Floats, runs: Runs) -> Floats:
         nats: (time,) What the mixture alone pays for each character of a part it has not read.
         runs: of the same.
     """
-    chances, came, everyone = np.exp(-nats), *(each.astype(np.float64) for each in runs)
+    chances = np.maximum(np.exp(-nats), LEAST)
+    came, everyone = (each.astype(np.float64) for each in runs)
     votes = np.full(came.shape[1], _PRIOR)
     votes[0] = 0.0
     for _ in range(_ROUNDS):
