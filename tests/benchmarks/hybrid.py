@@ -89,6 +89,7 @@ def rows() -> list[Row]:
                 name=f"step with n-gram and its own past / {name} alone",
                 value=ratio(micros[2], micros[0]),
                 unit="x",
+                limit=2.5,
                 note=f"{all_three:.0f} us; {TEXT.training.cache:,} characters, "
                 f"{len(whole.graph.node)} nodes",
             ),
